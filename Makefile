@@ -1,0 +1,58 @@
+# The verbs of levante. `make` alone prints them.
+# Nothing needs to be activated: every verb uses .venv, and makes it first where it is missing or old.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SERVICES := services
+PACKAGES := http-core ws web client sessions devtools
+HOST ?= 127.0.0.1
+PORT ?= 8000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup new-service run test lint types bench docs lock clean
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+help: ## print the verbs
+	@echo "make VERB, where VERB is one of:"
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "  %-13s %s\n", $$1, $$2 }'
+
+setup: ## make the environment in .venv; build and install the six packages (LEVANTE_PURE=1: without compiling)
+	@$(PYTHON) scripts/bootstrap.py
+
+new-service: ## NAME=shop: make services/shop with its database and first migration, and run its tests
+	@$(PYTHON) scripts/bootstrap.py --for-name '$(NAME)'
+	@$(BIN)/devtools new '$(NAME)' --into $(SERVICES)
+
+run: ## NAME=shop: serve services/shop on http://127.0.0.1:8000 with autoreload; made first where it is missing
+	@$(PYTHON) scripts/bootstrap.py --for-name '$(NAME)' --quiet
+	@test -d '$(SERVICES)/$(NAME)' || $(BIN)/devtools new '$(NAME)' --into $(SERVICES)
+	@exec $(BIN)/devtools runserver '$(SERVICES)/$(NAME)' --host $(HOST) --port $(PORT)
+
+test: setup ## every test of the repository, the engines in both forms; ONLY="web client" takes some suites
+	@$(BIN)/python scripts/test.py $(ONLY)
+
+lint: setup ## ruff: rules and format
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: setup ## mypy --strict over the packages, the scripts and the example service
+	@$(BIN)/mypy $(PACKAGES:%=packages/%/src) scripts
+	@cd $(SERVICES)/storefront && MYPYPATH=src ../../$(BIN)/mypy --config-file ../../pyproject.toml src tests
+
+bench: setup ## the server, the client and WebSockets beside their peers: user instructions a request
+	@$(BIN)/python benchmarks/run.py
+
+docs: setup ## build the book into build/docs
+	@$(PYTHON) scripts/bootstrap.py --docs --quiet
+	@$(BIN)/sphinx-build -W -q -b html docs build/docs && echo "the book: build/docs/index.html"
+
+lock: setup ## pin requirements/*.in anew, with hashes and without download addresses
+	@$(BIN)/python scripts/lock.py
+
+clean: ## remove what the verbs made, but for services and their data
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	@find packages benchmarks scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find packages -name '*.egg-info' -type d -prune -exec rm -rf {} +
+	@find packages -name build -type d -prune -exec rm -rf {} +
+	@find packages \( -name '*.so' -o -name '*.pyd' -o -name '*.c' \) -type f -exec rm -f {} +

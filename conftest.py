@@ -1,0 +1,28 @@
+"""What every test of the repository shares: the event loop in use, and saying which form of the engines runs."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+
+import pytest
+
+LOOP = os.environ.get("LEVANTE_TEST_LOOP", "asyncio")
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    if LOOP == "uvloop":
+        import uvloop
+
+        return uvloop.new_event_loop
+    if LOOP == "asyncio":
+        return asyncio.new_event_loop
+    raise pytest.UsageError(f"LEVANTE_TEST_LOOP is {LOOP!r}; expected 'asyncio' or 'uvloop'")
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {LOOP: loop_factory()}
+
+
+def pytest_report_header() -> str:
+    form = "plain" if os.environ.get("LEVANTE_PURE") else "compiled where built"
+    return f"levante: {form}, event loop {LOOP}"
