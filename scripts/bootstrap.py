@@ -1,8 +1,9 @@
-"""Make the environment in .venv and install the workspace into it, once: run again, it does what changed and nothing else.
+"""Make the environment in .venv and install the workspace into it; run again, it does what changed and nothing else.
 
-Runs on the bare python3 of the machine, so it uses the standard library alone. Three steps: the virtual environment, the pinned packages
-of requirements/dev.txt (hashes checked), the six packages of the workspace (editable; http-core and ws compiled where a C compiler is).
-What each step depends on is hashed into a stamp inside the environment, so a second run costs a few milliseconds.
+Runs on the bare python3 of the machine, so it uses the standard library alone. Three steps: the virtual environment, the
+pinned packages of requirements/dev.txt (hashes checked), the six packages of the workspace (editable; http-core and ws
+compiled where a C compiler is). What each step depends on is hashed into a stamp inside the environment, so a second run
+costs a few milliseconds.
 """
 
 from __future__ import annotations  # an old python3 must get as far as the line that says it is too old
@@ -138,7 +139,7 @@ def docs_pins() -> Iterable[Path | str]:
 
 
 def sources() -> Iterable[Path | str]:
-    """What the installed packages are made of. Editable: of the plain modules only those that are compiled matter here."""
+    """What the installed packages are made of; they are editable, so of the modules only the compiled ones matter."""
     yield from (os.environ.get("LEVANTE_PURE", ""), sys.version, sysconfig.get_platform())
     for package in PACKAGES:
         folder = ROOT / "packages" / package
@@ -173,7 +174,7 @@ def install_requirements(environment: Environment, pins: Path) -> None:
 
 
 def install_packages(environment: Environment) -> None:
-    """Compile in place and install editable. Extensions of an older form are removed first: they would shadow what is edited."""
+    """Compile in place and install editable; older extensions go first, for they would shadow what is edited."""
     for package in COMPILED:
         for pattern in ("*.so", "*.pyd", "*.c"):
             for left_over in (ROOT / "packages" / package / "src").rglob(pattern):
@@ -232,9 +233,8 @@ def run(command: list[str], *, cure: str, watch: Progress | None = None) -> str:
         watch.close()
     if process.returncode:
         end = "".join(lines[-20:])
-        raise StepFailed(
-            f"{end}\nfailed with status {process.returncode}: {' '.join(command[:6])} ...\n{cure}; the whole output: {LOG}"
-        )
+        what = f"failed with status {process.returncode}: {' '.join(command[:6])} ..."
+        raise StepFailed(f"{end}\n{what}\n{cure}; the whole output: {LOG}")
     return "".join(lines)
 
 

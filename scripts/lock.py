@@ -1,4 +1,7 @@
-"""Pin requirements/*.in anew into the .txt beside each: every version with its hashes, for every platform, without download addresses."""
+"""Pin requirements/*.in anew into the .txt beside each.
+
+Every version has its hashes, every platform its pins, and no download address is written.
+"""
 
 import subprocess
 import sys

@@ -1,8 +1,8 @@
 """Run every test of the repository, the engines in both forms, and print one summary.
 
-A suite is one pytest run in a process of its own. Each package is tested in the plain form on asyncio, where coverage can be measured
-(95 % of its lines by its own tests), and again compiled on uvloop: so both forms and both loops are walked. PostgreSQL is started once
-and handed to all by TEST_DATABASE_URL.
+A suite is one pytest run in a process of its own. Each package is tested in the plain form on asyncio, where coverage can
+be measured (95 % of its lines by its own tests), and again compiled on uvloop: so both forms and both loops are walked.
+PostgreSQL is started once and handed to all by TEST_DATABASE_URL.
 """
 
 import argparse
@@ -73,7 +73,7 @@ class Suite:
 
     def read(self, report: Path) -> None:
         if report.exists():
-            result = next(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314 - pytest wrote it a moment ago
+            result = next(ET.parse(report).getroot().iter("testsuite"))
             numbers = {key: int(result.get(key, "0")) for key in ("tests", "failures", "errors", "skipped")}
             failed = numbers["failures"] + numbers["errors"]
             self.counts = {
@@ -110,7 +110,8 @@ def summary(suites: list[Suite]) -> str:
     rows = [f"{'suite':<20}{'passed':>8}{'failed':>8}{'skipped':>9}{'coverage':>10}{'seconds':>9}"]
     for suite in suites:
         counts = suite.counts or {"passed": 0, "failed": 0, "skipped": 0}
-        row = f"{suite.name:<20}{counts['passed']:>8}{counts['failed']:>8}{counts['skipped']:>9}{suite.coverage:>10}{suite.seconds:>9.1f}"
+        row = f"{suite.name:<20}{counts['passed']:>8}{counts['failed']:>8}{counts['skipped']:>9}"
+        row += f"{suite.coverage:>10}{suite.seconds:>9.1f}"
         rows.append(row + ("" if suite.status == 0 else f"  FAILED (pytest status {suite.status})"))
     total = {key: sum(suite.counts.get(key, 0) for suite in suites) for key in ("passed", "failed", "skipped")}
     seconds = sum(suite.seconds for suite in suites)
