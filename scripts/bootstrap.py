@@ -1,9 +1,9 @@
 """Make the environment in .venv and install the workspace into it; run again, it does what changed and nothing else.
 
-Runs on the bare python3 of the machine, so it uses the standard library alone. Three steps: the virtual environment, the
-pinned packages of requirements/dev.txt (hashes checked), the six packages of the workspace (editable; http-core and ws
-compiled where a C compiler is). What each step depends on is hashed into a stamp inside the environment, so a second run
-costs a few milliseconds.
+Runs on the bare python3 of the machine, so it uses the standard library alone. Three steps: the virtual environment,
+the pinned packages of requirements/dev.txt (hashes checked), the six packages of the workspace (editable; http-core
+and ws compiled where a C compiler is). What each step depends on is hashed into a stamp inside the environment, so a
+second run costs a few milliseconds.
 """
 
 from __future__ import annotations  # an old python3 must get as far as the line that says it is too old

@@ -1,4 +1,4 @@
-"""Pin requirements/*.in anew into the .txt beside each.
+"""Pin requirements/*.in and benchmarks/requirements.in anew into the .txt beside each.
 
 Every version has its hashes, every platform its pins, and no download address is written.
 """
@@ -9,7 +9,7 @@ import tempfile
 import venv
 from pathlib import Path
 
-REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements"
+ROOT = Path(__file__).resolve().parent.parent
 HEADER = "# Made by `make lock` from {name}; pins for every platform and Python >= 3.11, hashes checked at install.\n"
 
 
@@ -17,7 +17,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         subprocess.run([f"{folder}/bin/pip", "-q", "install", "uv"], check=True)
-        for source in sorted(REQUIREMENTS.glob("*.in")):
+        for source in [*sorted(ROOT.glob("requirements/*.in")), ROOT / "benchmarks/requirements.in"]:
             target = source.with_suffix(".txt")
             command = [
                 f"{folder}/bin/uv",
@@ -37,7 +37,7 @@ def main() -> int:
                     f"{target.name}: an address got into the pins; expected names, versions and hashes only"
                 )
             target.write_text(HEADER.format(name=source.name) + pins)
-            print(f"{target.relative_to(REQUIREMENTS.parent)}: {pins.count('==')} pins")
+            print(f"{target.relative_to(ROOT)}: {pins.count('==')} pins")
     return 0
 
 

@@ -1,7 +1,7 @@
 """A throwaway PostgreSQL cluster for tests: its own folder, a free port on loopback, gone when the block ends.
 
-PostgreSQL refuses to run as root, so for root the cluster belongs to the system's user `postgres`. Durability is switched
-off: the data never outlives the run.
+PostgreSQL refuses to run as root, so for root the cluster belongs to the system's user `postgres`. Durability is
+switched off: the data never outlives the run.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """Run every test of the repository, the engines in both forms, and print one summary.
 
-A suite is one pytest run in a process of its own. Each package is tested in the plain form on asyncio, where coverage can
-be measured (95 % of its lines by its own tests), and again compiled on uvloop: so both forms and both loops are walked.
-PostgreSQL is started once and handed to all by TEST_DATABASE_URL.
+A suite is one pytest run in a process of its own. Each package is tested in the plain form on asyncio, where coverage
+can be measured (95 % of its lines by its own tests), and again compiled on uvloop: so both forms and both loops are
+walked. PostgreSQL is started once and handed to all by TEST_DATABASE_URL.
 """
 
 import argparse
