@@ -1,7 +1,8 @@
 """Development server, generator and test fixtures for levante services.
 
-The names below are imported on first use (PEP 562): every pytest run loads the package through its plugin, and so does the
-fork server of `devtools runserver`; neither should pay for a web framework and a client that it may not need.
+The names below are imported on first use (PEP 562): every pytest run loads the package through its plugin, and so
+does the fork server of `devtools runserver`; neither should pay for a web framework and a client that it may not
+need.
 """
 
 from importlib import import_module

@@ -36,7 +36,7 @@ Opened = TypeVar("Opened", ClientResponse, ClientWebSocketResponse)
 
 
 def get_port_socket(host: str, port: int, family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
-    """A TCP socket bound to (host, port), not listening yet; port 0 takes a free one. OSError when the port is taken."""
+    """A TCP socket bound to (host, port), not listening yet; port 0 takes a free one. OSError when it is taken."""
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         if hasattr(socket, "SO_REUSEPORT"):
