@@ -149,7 +149,7 @@ class SetCookie:
                 "character; encode it, for example with urllib.parse.quote or base64"
             )
         if self.path is not None and _PATH.fullmatch(self.path) is None:
-            raise ValueError(f"cookie path {self.path!r} is not '/...', or has a space, semicolon or control character")
+            raise ValueError(f"cookie path {self.path!r} is not '/...' without spaces, semicolons and controls")
         if self.domain is not None and _DOMAIN.fullmatch(self.domain) is None:
             raise ValueError(f"cookie domain {self.domain!r} is not a host name")
         if self.samesite is not None and self.samesite.lower() not in _SAMESITE:
