@@ -1,0 +1,38 @@
+cimport cython
+from levante.ws.frames cimport FrameReader
+
+cdef int _TEXT
+cdef int _BINARY
+cdef int _CONTROL
+cdef int _CLOSE
+cdef int _PING
+
+cdef class MessageReader:
+    cdef FrameReader _frames
+    cdef object _inflater
+    cdef Py_ssize_t _max_size
+    cdef Py_ssize_t _max_fragments
+    cdef bint _decode_text
+    cdef int _opcode
+    cdef bint _inflating
+    cdef Py_ssize_t _fragments
+    cdef Py_ssize_t _size
+    cdef bytearray _buffer
+    cdef bytes _utf8_rest
+
+    cpdef feed(self, bytes data)
+    cpdef Py_ssize_t unread(self)
+    @cython.locals(frames=FrameReader, opcode=int)
+    cpdef next_message(self)
+    cdef int _begin_frame(self, int opcode, Py_ssize_t length) except -1
+    cdef _whole(self, int opcode, bytes payload)
+    cdef int _add(self, bytes piece) except -1
+    cdef Py_ssize_t _room(self) except? -1
+    cdef int _check_utf8(self, bytes piece) except -1
+    @cython.locals(opcode=int, payload=bytes, rest=bytes)
+    cdef _finish(self)
+    cdef _text(self, bytes payload)
+    cdef _control(self, int opcode, bytes payload)
+
+@cython.locals(code=int)
+cdef _read_close(bytes payload)

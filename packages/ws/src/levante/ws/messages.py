@@ -1,0 +1,189 @@
+"""Messages: frames in, whole messages out, with every rule that needs more than one frame.
+
+What can be refused is refused early: a size limit at the header that crosses it, wrong UTF-8 at its first byte even
+inside a fragment that is not complete. A message that is in one frame and came in one read takes a short way; all
+others are gathered in one growing buffer, so that dribbled bytes cost what they weigh. A message is handed out only
+when it is whole and valid.
+"""
+
+import codecs
+
+from .codes import WSCloseCode, WSMsgType, is_sendable_close_code
+from .deflate import Inflater
+from .errors import WebSocketError
+from .frames import FrameReader
+from .limits import BYTES_A_FRAGMENT, MAX_MSG_SIZE, MIN_FRAGMENTS
+from .messagetypes import (
+    WSMessage,
+    WSMessageBinary,
+    WSMessageClose,
+    WSMessagePing,
+    WSMessagePong,
+    WSMessageText,
+    WSMessageTextBytes,
+)
+
+__all__ = ["MessageReader"]
+
+_TEXT = 1
+_BINARY = 2
+_CONTROL = 8
+_CLOSE = 8
+_PING = 9
+_TEXT_TYPE = WSMsgType.TEXT
+_BINARY_TYPE = WSMsgType.BINARY
+# The named tuples' own __new__ parses keywords and defaults; this is what it comes down to.
+_make = tuple.__new__
+_decode = codecs.utf_8_decode
+
+
+class MessageReader:
+    """Reads messages from the bytes of one peer. `feed` bytes, then call `next_message` until it returns None.
+
+    Raises `WebSocketError` where the peer breaks the rules: every message that was whole before that point has been
+    returned, and nothing after it is ever looked at.
+    """
+
+    def __init__(
+        self,
+        *,
+        masked: bool,
+        inflater: Inflater | None = None,
+        max_msg_size: int = MAX_MSG_SIZE,
+        decode_text: bool = True,
+    ) -> None:
+        self._frames = FrameReader(masked=masked, rsv1_allowed=inflater is not None)
+        self._inflater = inflater
+        self._max_size = max_msg_size
+        self._max_fragments = max(MIN_FRAGMENTS, max_msg_size // BYTES_A_FRAGMENT)
+        self._decode_text = decode_text
+        self._opcode = 0
+        self._inflating = False
+        self._fragments = 0
+        self._size = 0
+        self._buffer = bytearray()
+        self._utf8_rest = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take in bytes as they came from the transport."""
+        self._frames.feed(data)
+
+    def unread(self) -> int:
+        """How many bytes were fed and not yet looked at."""
+        return self._frames.unread()
+
+    def next_message(self) -> WSMessage | None:
+        """The next message, control messages included; None when more bytes are needed."""
+        frames = self._frames
+        while frames.advance():
+            opcode = frames.opcode
+            if opcode >= _CONTROL:
+                return self._control(opcode, frames.piece)
+            if frames.starts:
+                self._begin_frame(opcode, frames.length)
+                if frames.ends and frames.fin and opcode and not frames.rsv1:
+                    return self._whole(opcode, frames.piece)
+            self._add(frames.piece)
+            if frames.ends and frames.fin:
+                return self._finish()
+        return None
+
+    def _begin_frame(self, opcode: int, length: int) -> None:
+        """What a data frame's header alone decides (RFC 6455 section 5.4), and the limits."""
+        if opcode == 0:
+            if not self._opcode:
+                raise WebSocketError(WSCloseCode.PROTOCOL_ERROR, "got a continuation frame with no message to continue")
+            self._fragments += 1
+            if self._max_size and self._fragments > self._max_fragments:
+                raise _too_big(f"got a message of more than {self._max_fragments} fragments")
+        else:
+            if self._opcode:
+                raise WebSocketError(WSCloseCode.PROTOCOL_ERROR, "got a new message inside a fragmented one")
+            self._opcode = opcode
+            self._inflating = self._frames.rsv1
+            self._fragments = 1
+            self._size = 0
+        if self._max_size and not self._inflating and length > self._max_size - self._size:
+            raise _too_big(f"got a message of at least {self._size + length} bytes; the limit is {self._max_size}")
+
+    def _whole(self, opcode: int, payload: bytes) -> WSMessage:
+        """The short way: one frame, one read, not compressed."""
+        self._opcode = 0
+        if opcode == _BINARY:
+            return _make(WSMessageBinary, (payload, len(payload), None, _BINARY_TYPE))
+        return self._text(payload)
+
+    def _add(self, piece: bytes) -> None:
+        """Take in the next piece of the open message."""
+        if self._inflating:
+            piece = self._inflater.inflate(piece, self._room())  # type: ignore[union-attr]  # RSV1 was allowed
+        self._size += len(piece)
+        if self._opcode == _TEXT:
+            self._check_utf8(piece)
+        self._buffer += piece
+
+    def _room(self) -> int:
+        return self._max_size - self._size if self._max_size else -1
+
+    def _check_utf8(self, piece: bytes) -> None:
+        """Refuse the first wrong byte; keep what may be the start of a character for the next piece."""
+        if self._utf8_rest:
+            piece = self._utf8_rest + piece
+        try:
+            done = _decode(piece, "strict", False)[1]
+        except UnicodeDecodeError as error:
+            raise _not_utf8("text message", error) from error
+        self._utf8_rest = piece[done:]
+
+    def _finish(self) -> WSMessage:
+        """The last frame of the open message is complete."""
+        if self._inflating:
+            self._inflating = False
+            rest = self._inflater.finish(self._room())  # type: ignore[union-attr]
+            self._add(rest)
+        opcode = self._opcode
+        payload = bytes(self._buffer)
+        self._buffer = bytearray()
+        self._utf8_rest = b""
+        return self._whole(opcode, payload)
+
+    def _text(self, payload: bytes) -> WSMessage:
+        try:
+            text = _decode(payload, "strict", True)[0]
+        except UnicodeDecodeError as error:
+            raise _not_utf8("text message", error) from error
+        if self._decode_text:
+            return _make(WSMessageText, (text, len(payload), None, _TEXT_TYPE))
+        return WSMessageTextBytes(payload, len(payload))
+
+    def _control(self, opcode: int, payload: bytes) -> WSMessage:
+        if opcode == _PING:
+            return WSMessagePing(payload, len(payload))
+        if opcode == _CLOSE:
+            return _read_close(payload)
+        return WSMessagePong(payload, len(payload))
+
+
+def _read_close(payload: bytes) -> WSMessage:
+    """A close frame's code and reason (RFC 6455 sections 5.5.1 and 7.4)."""
+    if not payload:
+        return WSMessageClose(0, 0, "")
+    if len(payload) == 1:
+        raise WebSocketError(WSCloseCode.PROTOCOL_ERROR, "got a close frame with a body of 1 byte; a code has 2")
+    code = payload[0] << 8 | payload[1]
+    if not is_sendable_close_code(code):
+        raise WebSocketError(WSCloseCode.PROTOCOL_ERROR, f"got close code {code}, which must not be sent")
+    try:
+        reason = payload[2:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _not_utf8("close reason", error) from error
+    return WSMessageClose(code, len(payload), reason)
+
+
+def _too_big(message: str) -> WebSocketError:
+    return WebSocketError(WSCloseCode.MESSAGE_TOO_BIG, message)
+
+
+def _not_utf8(what: str, error: UnicodeDecodeError) -> WebSocketError:
+    wrong = error.object[error.start : error.end]
+    return WebSocketError(WSCloseCode.INVALID_TEXT, f"got a {what} that is not UTF-8: {wrong!r} ({error.reason})")
