@@ -1,0 +1,552 @@
+"""HTTP/1.1 without I/O, for both roles: received bytes go in, events come out; what we send goes in, bytes come out.
+
+Each side of a connection is in one of a few states. `_PEER_NAMES` and `_OUR_NAMES` name them, `_SENDING` says in which of ours what may
+be sent; the rest is walking. A cycle is one request with its response: it is over when both sides are DONE, and another may start if
+both agreed to keep the connection. Between the peer's DONE and the next cycle its further bytes stay unparsed (`buffered()` of
+them), which is how pipelining is bounded. The drivers call `poll()`, which returns numbers; `next_event()` is the same in objects.
+"""
+
+from enum import Enum
+from typing import Final, NamedTuple
+
+from multidict import CIMultiDictProxy
+
+from .bodies import BodyDecoder, ChunkedDecoder, CloseDecoder, LengthDecoder
+from .errors import IncompleteMessage, LimitExceeded, LocalProtocolError, RemoteProtocolError, shown
+from .headparser import HeadParser
+from .heads import NO_LENGTH, Head, RequestHead, ResponseHead
+from .limits import Limits
+from .streams import NO_TRAILERS
+from .versions import HttpVersion11
+from .writers import (
+    SEEN_CONTENT_LENGTH,
+    SEEN_DATE,
+    SEEN_HOST,
+    SEEN_SERVER,
+    SEEN_TRANSFER_ENCODING,
+    FieldBlock,
+    Headers,
+    chunk,
+    field_block,
+    last_chunk,
+    request_line,
+    status_line,
+)
+
+
+class Role(Enum):
+    """Which side we are."""
+
+    SERVER = "server"
+    CLIENT = "client"
+
+
+class Signal(Enum):
+    """Events that carry nothing."""
+
+    NEED_DATA = "NEED_DATA"
+    PAUSED = "PAUSED"
+    CONNECTION_CLOSED = "CONNECTION_CLOSED"
+
+
+NEED_DATA: Final = Signal.NEED_DATA
+PAUSED: Final = Signal.PAUSED
+ConnectionClosed: Final = Signal.CONNECTION_CLOSED
+
+
+class Data(NamedTuple):
+    """A piece of a body; `chunk_ends` are offsets into it at which an HTTP chunk ends."""
+
+    data: bytes
+    chunk_ends: tuple[int, ...] = ()
+
+
+class EndOfMessage(NamedTuple):
+    """The body is complete."""
+
+    trailers: CIMultiDictProxy[str] = NO_TRAILERS
+
+
+Event = Signal | RequestHead | ResponseHead | Data | EndOfMessage
+
+# What poll() returns. The head, data and trailers that belong to it stand in attributes until the next call.
+POLL_NEED_DATA: Final = 0
+POLL_PAUSED: Final = 1
+POLL_HEAD: Final = 2
+POLL_DATA: Final = 3
+POLL_END: Final = 4
+POLL_CLOSED: Final = 5
+
+# The states of the peer.
+_PEER_HEAD: Final = 0
+_PEER_BODY: Final = 1
+_PEER_END: Final = 2
+_PEER_DONE: Final = 3
+_PEER_CLOSED: Final = 4
+_PEER_SWITCHED: Final = 5
+_PEER_ERROR: Final = 6
+_PEER_NAMES: Final = ("HEAD", "BODY", "END", "DONE", "CLOSED", "SWITCHED", "ERROR")
+
+# Our states.
+_IDLE: Final = 0
+_BODY: Final = 1
+_DONE: Final = 2
+_SWITCHED: Final = 3
+_ERROR: Final = 4
+_OUR_NAMES: Final = ("IDLE", "BODY", "DONE", "SWITCHED", "ERROR")
+
+# What may be sent in which of our states.
+_SENDING: Final = {
+    "a head": (_IDLE,),
+    "an interim response": (_IDLE,),
+    "body data": (_BODY,),
+    "the end of a message": (_BODY,),
+}
+
+# How our body is framed. NONE: there must not be one. DROPPED: there is one, but not on the wire (responses to HEAD).
+_FRAMED_NONE: Final = 0
+_FRAMED_DROPPED: Final = 1
+_FRAMED_LENGTH: Final = 2
+_FRAMED_CHUNKED: Final = 3
+_FRAMED_CLOSE: Final = 4
+
+UNKNOWN_LENGTH: Final = -1
+
+
+class Connection:
+    """One HTTP/1.1 connection, seen from `role`."""
+
+    __slots__ = (
+        "_buffer",
+        "_decoder",
+        "_eof",
+        "_error",
+        "_framed",
+        "_fresh_line",
+        "_informational",
+        "_limits",
+        "_method",
+        "_more",
+        "_our",
+        "_parser",
+        "_peer",
+        "_position",
+        "_remaining",
+        "_scanned",
+        "_server",
+        "_upgrade_sent",
+        "chunk_ends",
+        "data",
+        "head",
+        "keep_alive",
+        "trailers",
+    )
+
+    def __init__(self, role: Role, limits: Limits | None = None) -> None:
+        self._limits = Limits() if limits is None else limits
+        self._server = role is Role.SERVER
+        self._parser = HeadParser(self._limits, request=self._server)
+        # Received and not yet consumed: _buffer from _position on, then _more.
+        self._buffer = b""
+        self._position = 0
+        self._more: bytearray | None = None
+        self._scanned = False  # the beginning of a head has been parsed, and its rest is missing
+        self._fresh_line = False  # an LF has come since
+        self._eof = False
+        self._error: RemoteProtocolError | None = None
+        self._decoder: BodyDecoder | None = None
+        self._informational = 0
+        self._upgrade_sent = False
+        self._remaining = 0
+        self._framed = _FRAMED_NONE
+        self._peer = _PEER_HEAD
+        self._our = _IDLE
+        self._method = ""
+        self.keep_alive = True
+        self.head: Head | None = None
+        self.data = b""
+        self.chunk_ends: list[int] | None = None
+        self.trailers = NO_TRAILERS
+
+    def __repr__(self) -> str:
+        role = "server" if self._server else "client"
+        return f"<Connection {role} ours {_OUR_NAMES[self._our]} peer {_PEER_NAMES[self._peer]} {self.buffered()} bytes unparsed>"
+
+    # Receiving.
+
+    def receive_data(self, data: bytes | None) -> None:
+        """Take what was received; None (or b"") for the end of the stream."""
+        if not data:
+            self._eof = True
+        elif self._position == len(self._buffer) and self._more is None:
+            self._buffer = data
+            self._position = 0
+        else:
+            if self._more is None:
+                self._more = bytearray(data)
+            else:
+                self._more += data
+            if not self._fresh_line:
+                self._fresh_line = b"\n" in data
+
+    def buffered(self) -> int:
+        """How many received bytes have not been consumed."""
+        return len(self._buffer) - self._position + (0 if self._more is None else len(self._more))
+
+    def next_event(self) -> Event:
+        """The next thing that the peer said; RemoteProtocolError if it broke the rules, and again at every later call."""
+        event = self.poll()
+        if event == POLL_HEAD:
+            assert isinstance(self.head, RequestHead | ResponseHead)  # noqa: S101 - for the type checker
+            return self.head
+        if event == POLL_DATA:
+            return Data(self.data, tuple(self.chunk_ends or ()))
+        if event == POLL_END:
+            return EndOfMessage(self.trailers)
+        return NEED_DATA if event == POLL_NEED_DATA else PAUSED if event == POLL_PAUSED else ConnectionClosed
+
+    def poll(self) -> int:
+        """Advance by one event and return its number; see next_event()."""
+        if self._peer == _PEER_HEAD:
+            return self._poll_head()
+        if self._peer == _PEER_BODY:
+            return self._poll_body()
+        if self._peer == _PEER_END:
+            self._peer = _PEER_DONE
+            return POLL_END
+        if self._error is not None:
+            raise self._error
+        return POLL_CLOSED if self._peer == _PEER_CLOSED else POLL_PAUSED
+
+    def is_peer_done(self) -> bool:
+        """Whether the peer's message is complete."""
+        return self._peer == _PEER_DONE
+
+    def is_switched(self) -> bool:
+        """Whether the connection no longer speaks HTTP."""
+        return self._our == _SWITCHED
+
+    def has_body_event(self) -> bool:
+        """Whether poll() has more to say about the peer's body without further bytes."""
+        return self._peer == _PEER_END or (self._peer == _PEER_BODY and self.buffered() > 0)
+
+    def is_our_turn_over(self) -> bool:
+        """Whether our message is complete."""
+        return self._our == _DONE
+
+    def remaining_body(self) -> int:
+        """How many bytes of the peer's body are still to come; UNKNOWN_LENGTH if only the peer knows."""
+        if self._peer != _PEER_BODY:
+            return 0
+        return self._decoder.remaining if isinstance(self._decoder, LengthDecoder) else UNKNOWN_LENGTH
+
+    def start_next_cycle(self) -> None:
+        """Make ready for the next request; LocalProtocolError unless both sides are done and keep the connection."""
+        if self._peer != _PEER_DONE or self._our != _DONE or not self.keep_alive:
+            raise LocalProtocolError(f"no next cycle on {self!r}; both sides must be done and willing to keep the connection")
+        self._peer = _PEER_HEAD
+        self._our = _IDLE
+        self._method = ""
+        self._informational = 0
+        self.head = None
+        self.trailers = NO_TRAILERS
+
+    def trailing_data(self) -> bytes:
+        """Hand out, once, the received bytes that have not been consumed: what belongs to the next protocol after an upgrade."""
+        self._join()
+        data = self._buffer[self._position :]
+        self._buffer = b""
+        self._position = 0
+        return data
+
+    def _join(self) -> None:
+        if self._more is not None:
+            self._buffer = self._buffer[self._position :] + bytes(self._more)
+            self._position = 0
+            self._more = None
+
+    def _poll_head(self) -> int:
+        if self._scanned and not self._fresh_line and self._parser.can_wait(self.buffered()):
+            return self._missing()
+        self._join()
+        end = len(self._buffer)
+        if self._position == end:
+            return self._missing()
+        try:
+            if not self._server and self._our == _IDLE:
+                raise RemoteProtocolError(f"unsolicited bytes {shown(self._buffer[self._position :])}; expected none before a request")
+            head = self._parser.parse(self._buffer, self._position, end)
+            self._scanned = head is None
+            self._fresh_line = False
+            if head is None:
+                return self._missing()
+            self._consume(self._parser.end)
+            self._parser.reset()
+            self.head = head
+            self._peer = self._after_request(head) if self._server else self._after_response(head)
+        except RemoteProtocolError as error:
+            self._fail(error)
+            raise
+        return POLL_HEAD
+
+    def _poll_body(self) -> int:
+        decoder = self._decoder
+        if decoder is None:
+            raise LocalProtocolError("a body without its framing")
+        self._join()
+        end = len(self._buffer)
+        if self._position == end:
+            if self._eof and isinstance(decoder, CloseDecoder):
+                self._peer = _PEER_DONE
+                return POLL_END
+            return self._missing()
+        try:
+            position = decoder.feed(self._buffer, self._position, end)
+        except RemoteProtocolError as error:
+            self._fail(error)
+            raise
+        self._consume(position)
+        self.data = decoder.data
+        self.chunk_ends = decoder.chunk_ends
+        if decoder.done:
+            self.trailers = decoder.trailers
+            self._decoder = None
+            self._peer = _PEER_END
+        if self.data or self.chunk_ends:
+            return POLL_DATA
+        return self.poll()
+
+    def _missing(self) -> int:
+        """Nothing more can be said about the bytes so far."""
+        if not self._eof:
+            return POLL_NEED_DATA
+        if self._peer == _PEER_HEAD and self.buffered() == 0 and (self._server or self._our == _IDLE):
+            self._peer = _PEER_CLOSED
+            self.keep_alive = False
+            return POLL_CLOSED
+        error = IncompleteMessage("the peer closed the connection inside a message")
+        self._fail(error)
+        raise error
+
+    def _consume(self, position: int) -> None:
+        if position == len(self._buffer):
+            self._buffer = b""  # an idle connection keeps nothing
+            self._position = 0
+        else:
+            self._position = position
+
+    def _fail(self, error: RemoteProtocolError) -> None:
+        self._error = error
+        self._peer = _PEER_ERROR
+        self.keep_alive = False
+
+    def _after_request(self, head: Head) -> int:
+        self._method = head.method if isinstance(head, RequestHead) else ""
+        self.keep_alive = head.keep_alive
+        return self._frame_by(head)
+
+    def _after_response(self, head: Head) -> int:
+        status = head.status if isinstance(head, ResponseHead) else 0
+        if status < 200 and status != 101:
+            self._informational += 1
+            if self._informational > self._limits.max_informational:
+                raise LimitExceeded("max_informational", maximum=self._limits.max_informational)
+            return _PEER_HEAD
+        if status == 101 and not self._upgrade_sent:
+            raise RemoteProtocolError("status 101 (Switching Protocols) to a request that asked for no upgrade")
+        if status == 101 or (self._method == "CONNECT" and 200 <= status < 300):
+            self.keep_alive = False
+            self._our = _SWITCHED
+            return _PEER_SWITCHED
+        self.keep_alive = self.keep_alive and head.keep_alive
+        if self._method == "HEAD" or status == 204 or status == 304:
+            return _PEER_END
+        if not head.chunked and head.length == NO_LENGTH:
+            self._decoder = CloseDecoder()
+            self.keep_alive = False
+            return _PEER_BODY
+        return self._frame_by(head)
+
+    def _frame_by(self, head: Head) -> int:
+        if head.chunked:
+            self._decoder = ChunkedDecoder(self._limits)
+        elif head.length > 0:
+            self._decoder = LengthDecoder(head.length)
+        else:
+            return _PEER_END
+        return _PEER_BODY
+
+    # Sending. Each method returns the bytes to write.
+
+    def send_informational(self, status: int, headers: Headers = ()) -> bytes:
+        """An interim response (1xx but 101)."""
+        self._check("an interim response")
+        if not 100 <= status < 200 or status == 101:
+            raise LocalProtocolError(f"interim status {status}; expected 100 to 199 without 101")
+        block = field_block(headers, SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING)
+        return _encode(status_line(status, None), block.text, "\r\n")
+
+    def send_response(
+        self,
+        status: int,
+        reason: str | None,
+        headers: Headers,
+        length: int = UNKNOWN_LENGTH,
+        keep_alive: bool = True,  # noqa: FBT001, FBT002 - the compiled form calls by position
+        date_line: str = "",
+        server_line: str = "",
+    ) -> bytes:
+        """The head of a final response.
+
+        `length` is that of the body if known. `date_line` and `server_line` are whole lines that are added where `headers` has no such
+        field. LocalProtocolError for an illegal character, two framings, or a Content-Length unlike `length`.
+        """
+        self._check("a head")
+        line = status_line(status, reason)
+        if status < 200:
+            raise LocalProtocolError(f"final status {status}; expected 200 or more, or send_informational() or switch()")
+        method = self._method
+        if status == 204 or status == 304 or (method == "CONNECT" and status < 300):
+            block = field_block(headers, SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING)
+            framing = ""
+            self._framed = _FRAMED_NONE
+        else:
+            block = field_block(headers)
+            framing = self._frame(block, length, method == "HEAD", self._peer_speaks_11())
+            if self._framed == _FRAMED_CLOSE:
+                keep_alive = False
+        self.keep_alive = self.keep_alive and keep_alive and not block.close
+        self._our = _BODY
+        return _encode(
+            line,
+            block.text,
+            "" if block.seen & SEEN_DATE else date_line,
+            "" if block.seen & SEEN_SERVER else server_line,
+            framing,
+            self._connection_line(block),
+            "\r\n",
+        )
+
+    def send_request(self, method: str, target: str, headers: Headers, length: int = 0) -> bytes:
+        """The head of a request whose body has `length` bytes (UNKNOWN_LENGTH: chunked); `headers` must have a Host."""
+        self._check("a head")
+        line = request_line(method, target)
+        block = field_block(headers)
+        if not block.seen & SEEN_HOST:
+            raise LocalProtocolError("no Host among the headers; HTTP/1.1 demands one")
+        if length == 0 and block.length == NO_LENGTH and not block.chunked and method not in ("POST", "PUT", "PATCH"):
+            framing = ""
+            self._framed = _FRAMED_NONE
+        else:
+            framing = self._frame(block, length, False, True)
+        self._method = method
+        self._upgrade_sent = block.upgrade
+        self.keep_alive = not block.close
+        self._our = _BODY
+        return _encode(line, block.text, framing, "\r\n")
+
+    def send_data(self, data: bytes) -> bytes:
+        """A piece of our body, framed. LocalProtocolError beyond Content-Length, or where no body may be."""
+        self._check("body data")
+        if self._framed == _FRAMED_LENGTH:
+            if len(data) > self._remaining:
+                raise LocalProtocolError(f"{len(data)} bytes of body where Content-Length leaves {self._remaining}")
+            self._remaining -= len(data)
+            return data
+        if self._framed == _FRAMED_CHUNKED:
+            return chunk(data) if data else b""
+        if self._framed == _FRAMED_NONE and data:
+            raise LocalProtocolError(f"{len(data)} bytes of body in a message that has none")
+        return data if self._framed == _FRAMED_CLOSE else b""
+
+    def end(self, trailers: Headers | None = None) -> bytes:
+        """The end of our message; trailers need a chunked body, and are left out where the peer cannot receive any.
+
+        LocalProtocolError if the body is shorter than its Content-Length: the connection must then be dropped.
+        """
+        self._check("the end of a message")
+        if self._framed == _FRAMED_LENGTH and self._remaining:
+            self._our = _ERROR
+            self.keep_alive = False
+            raise LocalProtocolError(f"body ends {self._remaining} bytes before its Content-Length")
+        if trailers and self._framed in (_FRAMED_LENGTH, _FRAMED_NONE):
+            raise LocalProtocolError("trailers without a chunked body; send the head without a length")
+        tail = last_chunk(trailers) if self._framed == _FRAMED_CHUNKED else b""
+        self._our = _DONE
+        return tail
+
+    def drops_body(self) -> bool:
+        """Whether our body is not sent because the request was HEAD."""
+        return self._framed == _FRAMED_DROPPED
+
+    def takes_plain_bytes(self, count: int) -> bool:
+        """Whether the next `count` bytes of our body go on the wire as they are."""
+        return self._our == _BODY and (
+            self._framed == _FRAMED_CLOSE or (self._framed == _FRAMED_LENGTH and count <= self._remaining)
+        )
+
+    def note_sent(self, count: int) -> None:
+        """Count bytes of our body that went to the wire past send_data()."""
+        if self._framed == _FRAMED_LENGTH:
+            self._remaining -= count
+
+    def switch(self, status: int, reason: str | None, headers: Headers, date_line: str = "", server_line: str = "") -> bytes:
+        """The head by which a server ends HTTP on this connection: 101, or 2xx to CONNECT (RFC 9110 7.8, 9.3.6)."""
+        self._check("a head")
+        if self._peer != _PEER_DONE:
+            raise LocalProtocolError("switching protocols before the request's body has been received")
+        if status != 101 and not (self._method == "CONNECT" and 200 <= status < 300):
+            raise LocalProtocolError(f"switching protocols with status {status}; expected 101, or 2xx to CONNECT")
+        block = field_block(headers, SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING)
+        self._our = _SWITCHED
+        self._peer = _PEER_SWITCHED
+        self.keep_alive = False
+        return _encode(
+            status_line(status, reason),
+            block.text,
+            "" if block.seen & SEEN_DATE else date_line,
+            "" if block.seen & SEEN_SERVER else server_line,
+            "\r\n",
+        )
+
+    def _check(self, what: str) -> None:
+        if self._our not in _SENDING[what]:
+            raise LocalProtocolError(f"{what} in state {_OUR_NAMES[self._our]}; allowed in {[_OUR_NAMES[s] for s in _SENDING[what]]}")
+
+    def _peer_speaks_11(self) -> bool:
+        return self.head is None or self.head.version == HttpVersion11
+
+    def _frame(self, block: FieldBlock, length: int, dropped: bool, chunks: bool) -> str:
+        """Choose the framing of a body that may be there; return the header line that is missing for it."""
+        line = ""
+        if block.chunked:
+            if block.length != NO_LENGTH:
+                raise LocalProtocolError("Content-Length together with Transfer-Encoding; expected one framing")
+            if not chunks:
+                raise LocalProtocolError("Transfer-Encoding in an answer to HTTP/1.0, which knows no chunks")
+            framed = _FRAMED_CHUNKED
+        elif block.length != NO_LENGTH:
+            if length not in (UNKNOWN_LENGTH, block.length) and not dropped:
+                raise LocalProtocolError(f"Content-Length {block.length} for a body of {length} bytes")
+            framed = _FRAMED_LENGTH
+            self._remaining = block.length
+        elif length != UNKNOWN_LENGTH:
+            framed = _FRAMED_LENGTH
+            self._remaining = length
+            line = f"Content-Length: {length}\r\n"
+        elif chunks:
+            framed = _FRAMED_CHUNKED
+            line = "Transfer-Encoding: chunked\r\n"
+        else:
+            framed = _FRAMED_CLOSE
+        self._framed = _FRAMED_DROPPED if dropped else framed
+        return line
+
+    def _connection_line(self, block: FieldBlock) -> str:
+        if self._peer_speaks_11():
+            return "" if self.keep_alive or block.close else "Connection: close\r\n"
+        return "Connection: keep-alive\r\n" if self.keep_alive else ""
+
+
+def _encode(*lines: str) -> bytes:
+    return "".join(lines).encode("utf-8", "surrogateescape")
