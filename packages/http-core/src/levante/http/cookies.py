@@ -145,8 +145,8 @@ class SetCookie:
             raise ValueError(f"cookie name {self.name!r} is not a token; use letters, digits, '-', '_' or '.'")
         if _VALUE.fullmatch(self.value) is None:
             raise ValueError(
-                f"the value of cookie {self.name!r} has a space, quote, comma, semicolon, backslash, control or non-ASCII "
-                "character; encode it, for example with urllib.parse.quote or base64"
+                f"the value of cookie {self.name!r} has a space, quote, comma, semicolon, backslash, control or"
+                " non-ASCII character; encode it, for example with urllib.parse.quote or base64"
             )
         if self.path is not None and _PATH.fullmatch(self.path) is None:
             raise ValueError(f"cookie path {self.path!r} is not '/...' without spaces, semicolons and controls")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from multidict import CIMultiDictProxy
 
 from .contentdisposition import disposition_filename, parse_content_disposition
-from .errors import LimitExceeded, RemoteProtocolError
+from .errors import LimitExceeded, MalformedContent
 from .limits import MultipartLimits
 from .mediatypes import MediaType, parse_media_type
 from .multipart import MultipartDecoder, PartData, PartEnd, PartHead
@@ -46,7 +46,7 @@ FormEvent = FieldStart | FieldData | FieldEnd
 class FormDecoder:
     """One multipart/form-data body being taken apart; feed() gives the events of each piece of input.
 
-    Raises RemoteProtocolError (400) for what is malformed (parts without form-data disposition or name, nested
+    Raises MalformedContent (400) for what is malformed (parts without form-data disposition or name, nested
     multipart) and LimitExceeded (413) for what is too much: parts, headers, a field without a file name, all such
     fields and names together.
     """
@@ -83,12 +83,12 @@ class FormDecoder:
             kind, parameters = parse_content_disposition(disposition)
             media_type = parse_media_type(headers["Content-Type"]) if "Content-Type" in headers else None
         except ValueError as error:
-            raise RemoteProtocolError(str(error)) from error
+            raise MalformedContent(str(error)) from error
         name = parameters.get("name")
         if kind != "form-data" or name is None:
-            raise RemoteProtocolError("a form part has no 'Content-Disposition: form-data' with a name")
+            raise MalformedContent("a form part has no 'Content-Disposition: form-data' with a name")
         if media_type is not None and media_type.type == "multipart":
-            raise RemoteProtocolError("a form part is multipart itself, which RFC 7578 4.3 has dropped")
+            raise MalformedContent("a form part is multipart itself, which RFC 7578 4.3 has dropped")
         filename = disposition_filename(parameters, prefer_plain=True)
         self._in_memory = filename is None
         self._field_size = 0
@@ -110,24 +110,24 @@ class FormDecoder:
 def multipart_boundary(content_type: str, *, subtype: str | None = None) -> str:
     """The boundary that a multipart Content-Type names.
 
-    Raises RemoteProtocolError (400) where the type is not multipart (or not the subtype asked for), or names no
+    Raises MalformedContent (400) where the type is not multipart (or not the subtype asked for), or names no
     boundary.
     """
     try:
         media_type = parse_media_type(content_type)
     except ValueError as error:
-        raise RemoteProtocolError(str(error)) from error
+        raise MalformedContent(str(error)) from error
     if media_type.type != "multipart" or subtype not in (None, media_type.subtype):
-        raise RemoteProtocolError(f"expected a Content-Type of multipart/{subtype or '*'}, got {content_type[:100]!r}")
+        raise MalformedContent(f"expected a Content-Type of multipart/{subtype or '*'}, got {content_type[:100]!r}")
     boundary = media_type.parameters.get("boundary")
     if boundary is None:
-        raise RemoteProtocolError(f"the Content-Type {content_type[:100]!r} names no boundary")
+        raise MalformedContent(f"the Content-Type {content_type[:100]!r} names no boundary")
     return boundary
 
 
 def decode_text(data: bytes) -> str:
-    """The text of a field: UTF-8, strictly. Raises RemoteProtocolError (400) for anything else."""
+    """The text of a field: UTF-8, strictly. Raises MalformedContent (400) for anything else."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise RemoteProtocolError(f"a form field is not UTF-8 at byte {error.start}") from error
+        raise MalformedContent(f"a form field is not UTF-8 at byte {error.start}") from error

@@ -2,13 +2,13 @@
 separates and `;` is data, `+` is a space, a `%` that begins no escape stands for itself, and bytes that are not
 text become U+FFFD. The same grammar is a URL's query."""
 
-import codecs
 from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote_plus, unquote_to_bytes
 
-from .errors import LimitExceeded, RemoteProtocolError
+from .errors import LimitExceeded, MalformedContent
 from .limits import MAX_FORM_FIELDS
+from .textcodecs import text_codec
 
 _LEFT_AS_IT_IS: Final = "*"  # beside letters, digits, `-`, `.` and `_`, which quote_plus leaves as well
 
@@ -20,9 +20,11 @@ def parse_urlencoded(
     are not.
 
     Line ends and spaces behind a body (bytes) are dropped. Raises LimitExceeded (413) for more than `max_fields`
-    pairs, and RemoteProtocolError (415) for a charset that Python does not know.
+    pairs, and MalformedContent (415) for a charset that Python does not know.
     """
-    codec = _text_codec(charset)
+    codec = text_codec(charset)
+    if codec is None:
+        raise MalformedContent(f"unknown charset {charset[:100]!r}", status=415)
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data).rstrip(b" \t\r\n")
     pieces = raw.split(b"&", 2 * max_fields)  # bounded, while a stray `&` or two still passes
     pieces = [piece for piece in pieces if piece]
@@ -42,15 +44,6 @@ def encode_urlencoded(fields: Mapping[str, str] | Iterable[tuple[str, str]], *, 
     """
     pairs = fields.items() if isinstance(fields, Mapping) else fields
     return "&".join(f"{_encode(name, charset)}={_encode(value, charset)}" for name, value in pairs)
-
-
-def _text_codec(charset: str) -> str:
-    try:
-        codec = codecs.lookup(charset)
-        "".encode(codec.name)  # refuses codecs between bytes and bytes, such as `zip`
-    except (LookupError, ValueError) as error:
-        raise RemoteProtocolError(f"unknown charset {charset[:100]!r}", status=415) from error
-    return codec.name
 
 
 def _decode(text: bytes, codec: str) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from .errors import IncompleteMessage, LimitExceeded, RemoteProtocolError
+from .errors import IncompleteMessage, LimitExceeded, MalformedContent
 from .limits import MAX_BOUNDARY, MAX_BOUNDARY_PADDING, MultipartLimits
 from .parameters import is_token, quote_value, refuse_controls
 
@@ -68,15 +68,15 @@ class MultipartDecoder:
     """One multipart body being taken apart: feed() gives the events of each piece of input, feed_eof() says that no
     more comes.
 
-    Raises RemoteProtocolError (400) for what is malformed and LimitExceeded (413) for what is too much; after that
-    the decoder is of no more use. The constructor raises RemoteProtocolError for a boundary that is none.
+    Raises MalformedContent (400) for what is malformed and LimitExceeded (413) for what is too much; after that
+    the decoder is of no more use. The constructor raises MalformedContent for a boundary that is none.
     """
 
     def __init__(self, boundary: str, *, limits: MultipartLimits | None = None) -> None:
         try:
             check_boundary(boundary)
         except ValueError as error:
-            raise RemoteProtocolError(str(error)) from error
+            raise MalformedContent(str(error)) from error
         self._delimiter = b"\r\n--" + boundary.encode("ascii")
         self._limits = limits if limits is not None else MultipartLimits()
         self._buffer = bytearray(b"\r\n")
@@ -94,7 +94,9 @@ class MultipartDecoder:
         return events
 
     def feed_eof(self) -> None:
-        """Raises IncompleteMessage (400) unless the last boundary has come."""
+        """Raises IncompleteMessage unless the last boundary has come, MalformedContent where none has (both 400)."""
+        if self._state == self._skip_preamble:
+            raise MalformedContent(f"the multipart body has no boundary {self._delimiter[4:].decode()!r}")
         if not self.is_finished():
             raise IncompleteMessage("the multipart body ends before its last boundary")
 
@@ -143,7 +145,7 @@ class MultipartDecoder:
         start = padding.end() if padding is not None else 0
         follows = bytes(self._buffer[start : start + 2])
         if start > MAX_BOUNDARY_PADDING or follows not in (b"", b"-", b"\r", b"\r\n") or (follows == b"-" and start):
-            raise RemoteProtocolError("a multipart boundary is followed by something else than '--' or a line end")
+            raise MalformedContent("a multipart boundary is followed by something else than '--' or a line end")
         if follows != b"\r\n":
             return False
         self._parts += 1
@@ -194,7 +196,7 @@ class MultipartDecoder:
                 raise LimitExceeded("max_header_size", maximum=self._limits.max_header_size, status=413)
             match = _FIELD_LINE.fullmatch(line)
             if match is None:
-                raise RemoteProtocolError(f"malformed header line in a multipart part: {line[:100]!r}")
+                raise MalformedContent(f"malformed header line in a multipart part: {line[:100]!r}")
             value = match[2].rstrip(b" \t")
             headers.add(match[1].decode("ascii"), value.decode("utf-8", "surrogateescape"))
         return headers
