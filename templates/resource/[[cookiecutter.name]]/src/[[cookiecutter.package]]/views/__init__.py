@@ -1,0 +1,3 @@
+from .[[ cookiecutter.plural ]] import [[ cookiecutter.plural | upper ]]
+
+RESOURCES = [[ "[" ~ cookiecutter.plural | upper ~ "]" ]]
