@@ -1,0 +1,124 @@
+"""The rules of cookies at a client (RFC 6265bis section 5): which host may set what, and which request gets it. No I/O, no storage.
+
+Stricter than aiohttp where 6265bis is: a Secure cookie is not taken from plain HTTP, `__Host-` and `__Secure-` mean what they say, a
+top-level domain cannot be a cookie's domain, sizes and lifetimes are bounded.
+"""
+
+import ipaddress
+import time
+from dataclasses import dataclass
+from http.cookies import Morsel
+
+from yarl import URL
+
+from .origin import SECURE_SCHEMES
+
+# RFC 6265bis section 5.6: name and value together; longer ones are dropped.
+MAX_COOKIE_SIZE = 4096
+# RFC 6265bis section 5.6: longer Path and Domain attributes are ignored.
+MAX_ATTRIBUTE_SIZE = 1024
+# RFC 6265bis section 5.5: 400 days; also keeps the arithmetic far from overflow.
+MAX_LIFETIME = 400 * 24 * 3600.0
+
+
+@dataclass(slots=True)
+class Cookie:
+    """A cookie as stored. `coded` is the value as it goes over the wire; `expires` is POSIX seconds, None for a session cookie."""
+
+    name: str
+    value: str
+    coded: str
+    domain: str
+    path: str
+    host_only: bool
+    secure: bool = False
+    httponly: bool = False
+    samesite: str = ""
+    expires: float | None = None
+
+    def morsel(self) -> "Morsel[str]":
+        """The same as the standard library's type, which the public API speaks."""
+        morsel: Morsel[str] = Morsel()
+        morsel.set(self.name, self.value, self.coded)
+        morsel["path"] = self.path
+        morsel["domain"] = self.domain
+        morsel["secure"] = self.secure or ""
+        morsel["httponly"] = self.httponly or ""
+        morsel["samesite"] = self.samesite
+        return morsel
+
+
+def is_ip_address(host: str) -> bool:
+    """Whether `host` is an IPv4 or IPv6 address, brackets and scope aside."""
+    try:
+        ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def domain_matches(domain: str, host: str) -> bool:
+    """RFC 6265bis section 5.1.3: equal, or `host` is below `domain` and no address."""
+    return host == domain or (host.endswith("." + domain) and not is_ip_address(host))
+
+
+def path_matches(request_path: str, cookie_path: str) -> bool:
+    """RFC 6265bis section 5.1.4."""
+    if request_path == cookie_path:
+        return True
+    return request_path.startswith(cookie_path) and (cookie_path.endswith("/") or request_path[len(cookie_path)] == "/")
+
+
+def default_path(request_path: str) -> str:
+    """RFC 6265bis section 5.1.4: the directory of the request."""
+    if not request_path.startswith("/"):
+        return "/"
+    return request_path[: request_path.rfind("/")] or "/"
+
+
+def domain_for(attribute: str | None, host: str) -> tuple[str, bool] | None:
+    """The domain of a cookie that `host` sets with Domain=`attribute`, and whether it is for that host alone; None: refuse it."""
+    if not attribute or len(attribute) > MAX_ATTRIBUTE_SIZE or attribute.endswith("."):
+        return host, True
+    domain = attribute.removeprefix(".").lower()
+    if domain == host:
+        # For a name without a dot or an address there is nothing below, so the attribute adds nothing.
+        return host, "." not in host or is_ip_address(host)
+    if "." not in domain or not domain_matches(domain, host):
+        return None
+    return domain, False
+
+
+def deadline_for(max_age: int | None, expires: float | None, now: float) -> float | None:
+    """When a cookie ends, in POSIX seconds: Max-Age before Expires, at most MAX_LIFETIME away; None: with the session."""
+    if max_age is not None:
+        return now + min(max_age, MAX_LIFETIME) if max_age > 0 else now
+    return None if expires is None else min(expires, now + MAX_LIFETIME)
+
+
+def acceptable(cookie: Cookie, *, secure_origin: bool) -> bool:
+    """The checks of RFC 6265bis section 5.6 on a cookie that is otherwise understood."""
+    if not cookie.name or len(cookie.name) + len(cookie.coded) > MAX_COOKIE_SIZE:
+        return False
+    if cookie.secure and not secure_origin:
+        return False
+    prefix = cookie.name.lower()
+    if prefix.startswith("__secure-"):
+        return cookie.secure
+    if prefix.startswith("__host-"):
+        return cookie.secure and cookie.host_only and cookie.path == "/"
+    return True
+
+
+def sendable(cookie: Cookie, path: str, *, host: str, secure_origin: bool) -> bool:
+    """Whether `cookie`, whose domain is `host` or above it, goes with a request for `path` (RFC 6265bis section 5.7.3)."""
+    if cookie.expires is not None and cookie.expires <= time.time():
+        return False
+    if cookie.host_only and cookie.domain and cookie.domain != host:
+        return False
+    return (secure_origin or not cookie.secure) and path_matches(path, cookie.path)
+
+
+def is_secure(url: URL, treat_as_secure: frozenset[URL]) -> bool:
+    """Whether `url` is safe for Secure cookies: TLS, or an origin that the user declared safe."""
+    return url.scheme in SECURE_SCHEMES or (bool(treat_as_secure) and url.absolute and url.origin() in treat_as_secure)

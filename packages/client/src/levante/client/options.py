@@ -1,0 +1,109 @@
+"""The keyword arguments that requests take, and the defaults that a session has for them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from multidict import CIMultiDict, istr
+from yarl import URL
+
+from levante.http import HttpVersion, Limits
+
+from .auth import BasicAuth
+from .cookiejar import AbstractCookieJar, LooseCookies
+from .middlewares import ClientMiddlewareType
+from .request import LooseHeaders
+from .response import CharsetResolver, ClientResponse
+from .timeouts import ClientTimeout, DeadlineWheel
+from .tls import SSLArgument
+from .tracing import TraceConfig
+
+if TYPE_CHECKING:
+    from .session import ClientSession
+
+StrOrURL = str | URL
+Query = (
+    str | Mapping[str, Any] | Sequence[tuple[str, Any]] | None
+)  # Any: yarl takes str, int, float and sequences of them
+RaiseForStatus = bool | Callable[[ClientResponse], Awaitable[None]]
+JSONEncoder = Callable[[Any], str]  # Any: whatever the encoder can encode
+JSONBytesEncoder = Callable[[Any], bytes]
+
+
+class RequestOptions(TypedDict, total=False):
+    """The keyword arguments of `ClientSession.request` and its short forms. None, where it is allowed, means the session's default."""
+
+    params: Query
+    data: Any  # whatever a payload can be made of
+    json: Any  # whatever the session's serializer takes
+    cookies: LooseCookies | None
+    headers: LooseHeaders | None
+    skip_auto_headers: Iterable[str] | None
+    auth: BasicAuth | None
+    allow_redirects: bool
+    max_redirects: int
+    compress: bool | str | None
+    chunked: bool | None
+    expect100: bool
+    raise_for_status: RaiseForStatus | None
+    timeout: ClientTimeout | None
+    ssl: SSLArgument
+    server_hostname: str | None
+    trace_request_ctx: object
+    read_bufsize: int | None
+    auto_decompress: bool | None
+    max_line_size: int | None
+    max_field_size: int | None
+    max_headers: int | None
+    middlewares: Sequence[ClientMiddlewareType] | None
+
+
+@dataclass(slots=True)
+class Defaults:
+    """What a session has for its requests: see ClientSession for each."""
+
+    session: "ClientSession"
+    loop: asyncio.AbstractEventLoop
+    base_url: URL | None
+    headers: CIMultiDict[str]
+    skip_auto_headers: frozenset[istr]
+    automatic: Mapping[str, str]
+    auth: BasicAuth | None
+    json_serialize: JSONEncoder
+    json_serialize_bytes: JSONBytesEncoder | None
+    version: HttpVersion
+    cookie_jar: AbstractCookieJar
+    raise_for_status: RaiseForStatus
+    timeout: ClientTimeout
+    auto_decompress: bool
+    requote_redirect_url: bool
+    trace_configs: list[TraceConfig]
+    ssl: SSLArgument
+    limits: Limits
+    resolve_charset: CharsetResolver
+    middlewares: tuple[ClientMiddlewareType, ...]
+    transparent_retry: bool
+    allow_insecure_redirects: bool
+    deadlines: DeadlineWheel
+
+
+def limits_with(
+    base: Limits,
+    *,
+    read_bufsize: int | None = None,
+    max_line_size: int | None = None,
+    max_field_size: int | None = None,
+    max_headers: int | None = None,
+) -> Limits:
+    """`base` with those that are given changed (bytes, bytes, bytes, a count)."""
+    given = {
+        "read_bufsize": read_bufsize,
+        "max_line_size": max_line_size,
+        "max_field_size": max_field_size,
+        "max_headers": max_headers,
+    }
+    changes: dict[str, Any] = {
+        name: value for name, value in given.items() if value is not None
+    }  # Any: replace() is typed so
+    return replace(base, **changes) if changes else base

@@ -1,0 +1,79 @@
+"""Where a redirect leads (RFC 9110 section 15.4): a pure decision from the request and the answer. What must not travel to another
+origin (credentials, cookies; CVE-2026-34518, CVE-2026-47265) and what ends with the body are decided here too.
+"""
+
+from typing import NamedTuple
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from .errors import InvalidUrlRedirectClientError, NonHttpUrlRedirectClientError
+from .origin import SECURE_SCHEMES, same_origin
+
+# Precedent: aiohttp, curl follows 30, browsers 20; an honest chain is shorter than five.
+MAX_REDIRECTS = 10
+REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+# Fields that let the receiver act as us: they are for the origin they were given for.
+CREDENTIAL_FIELDS = ("Authorization", "Cookie", "Proxy-Authorization")
+# Fields that describe a body: they go when it goes (Fetch standard, "request-body-header name").
+BODY_FIELDS = (
+    "Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Location", "Transfer-Encoding", "Expect",
+)  # fmt: skip
+
+
+class Hop(NamedTuple):
+    """The next request: its `method` and `url`, whether the body stays behind, and whether it goes to another origin."""
+
+    method: str
+    url: URL
+    drop_body: bool
+    cross_origin: bool
+
+
+def next_hop(
+    method: str,
+    url: URL,
+    *,
+    status: int,
+    location: str,
+    schemes: frozenset[str],
+    requote: bool = True,
+    allow_downgrade: bool = False,
+) -> Hop:
+    """The hop that an answer of `status` with `location` asks for.
+
+    InvalidUrlRedirectClientError for a location that is no URL, has no host, or leads from TLS to plain text (unless `allow_downgrade`);
+    NonHttpUrlRedirectClientError for a scheme outside `schemes`.
+    """
+    target = _target(url, location, requote=requote)
+    if target.scheme not in schemes:
+        raise NonHttpUrlRedirectClientError(target, f"expected one of the schemes {sorted(schemes)}")
+    if not target.raw_host:
+        raise InvalidUrlRedirectClientError(target, "the redirect has no host")
+    if url.scheme in SECURE_SCHEMES and target.scheme not in SECURE_SCHEMES and not allow_downgrade:
+        raise InvalidUrlRedirectClientError(
+            target,
+            "the redirect leads from TLS to plain text; allow it with ClientSession(allow_insecure_redirects=True)",
+        )
+    becomes_get = (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST")
+    return Hop("GET" if becomes_get else method, target, becomes_get, not same_origin(url, target))
+
+
+def _target(url: URL, location: str, *, requote: bool) -> URL:
+    try:
+        parsed = URL(location, encoded=not requote)
+        return parsed if parsed.absolute else url.with_fragment(None).join(parsed)
+    except (ValueError, UnicodeError) as exc:
+        shown = location.encode("utf-8", "backslashreplace").decode()
+        raise InvalidUrlRedirectClientError(shown, "the server redirects to something that is no URL") from exc
+
+
+def headers_after(headers: CIMultiDict[str], hop: Hop) -> None:
+    """Take from `headers` of the request, in place, what may not go on `hop`: every value, repeated ones included."""
+    if hop.cross_origin:
+        for name in CREDENTIAL_FIELDS:
+            headers.popall(name, None)
+    if hop.drop_body:
+        for name in BODY_FIELDS:
+            headers.popall(name, None)
+    headers.popall("Host", None)

@@ -1,0 +1,282 @@
+"""One request, ready to be sent: its URL and head checked before anything is dialled, its automatic header fields, its body and how
+that is framed. `ClientRequest` is what middlewares see and may change. No I/O.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from http.cookies import Morsel
+from typing import TYPE_CHECKING, Any
+
+from multidict import CIMultiDict, CIMultiDictProxy, istr
+from yarl import URL
+
+from levante.http import HttpVersion, HttpVersion10, HttpVersion11, Payload, get_payload, hdrs
+
+from .cookiejar import CookieJar, LooseCookies
+from .errors import InvalidUrlClientError, NonHttpUrlClientError, RequestInfo
+from .formdata import FormData
+from .origin import SECURE_SCHEMES, ConnectionKey, host_header, is_legacy_ipv4
+from .timeouts import ClientTimeout
+from .tls import SSLArgument
+
+if TYPE_CHECKING:
+    from .session import ClientSession
+
+IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"})
+# Methods whose request has a body as a rule: without a type for it, it is bytes.
+BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
+# Methods that say nothing about a body when they have none (RFC 9110 section 8.6); all others send Content-Length: 0.
+BODILESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "CONNECT"})
+# The types that FormData takes as a collection of fields.
+FORM_TYPES = (dict, list, tuple)
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_BAD_TARGET = re.compile(r"[\x00-\x20\x7f]")
+
+LooseHeaders = (
+    Mapping[str, str] | Mapping[istr, str] | CIMultiDict[str] | CIMultiDictProxy[str] | Iterable[tuple[str, str]]
+)
+
+
+def check_method(method: str) -> str:
+    """`method` in upper case; ValueError when it is not a token (RFC 9110 section 9.1; CVE-2023-49082)."""
+    if not _TOKEN.fullmatch(method):
+        raise ValueError(f"a method is a token of letters, digits and !#$%&'*+-.^_`|~, got {method!r}")
+    return method.upper()
+
+
+def check_version(version: object) -> HttpVersion:
+    """`version` if it is HttpVersion 1.1 or 1.0; ValueError otherwise (CVE-2023-49081)."""
+    if isinstance(version, HttpVersion) and version in (HttpVersion11, HttpVersion10):
+        return version
+    raise ValueError(f"version must be HttpVersion11 or HttpVersion10, got {version!r}")
+
+
+def check_url(url: URL, schemes: frozenset[str]) -> URL:
+    """`url` if a request can go to it. NonHttpUrlClientError for its scheme, InvalidUrlClientError for its host or its characters."""
+    if url.scheme not in schemes:
+        raise NonHttpUrlClientError(url, f"expected one of the schemes {sorted(schemes)}")
+    if not url.raw_host:
+        raise InvalidUrlClientError(url, "the URL has no host")
+    if is_legacy_ipv4(url.raw_host):
+        raise InvalidUrlClientError(url, "an IPv4 address must be written as four decimal numbers")
+    if _BAD_TARGET.search(url.raw_path_qs):
+        raise InvalidUrlClientError(
+            str(url).encode("unicode_escape").decode(), "the path or query has a space or a control character"
+        )
+    return url
+
+
+def check_headers(headers: LooseHeaders) -> CIMultiDict[str]:
+    """`headers` as a multidict of their own; ValueError for a name that is no token or a value with control characters."""
+    checked: CIMultiDict[str] = CIMultiDict(headers)
+    for name, value in checked.items():
+        if not isinstance(value, str):
+            raise TypeError(f"the value of header {name!r} must be str, got {type(value).__name__}")
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"a header name is a token, got {name!r}")
+        if _BAD_VALUE.search(value):
+            raise ValueError(f"the value of header {name!r} has control characters: {value!r}")
+    return checked
+
+
+def merge_headers(defaults: CIMultiDict[str], headers: LooseHeaders | None) -> CIMultiDict[str]:
+    """The defaults of a session with those of a request over them: same-named ones replaced, repeated ones of the request kept."""
+    merged = defaults.copy()
+    if headers:
+        own = check_headers(headers)
+        for name in own:
+            merged.popall(name, None)
+        merged.extend(own)
+    return merged
+
+
+def code_cookies(cookies: LooseCookies) -> dict[str, str]:
+    """Per-request `cookies` by name, their values as they go over the wire."""
+    jar = CookieJar()
+    jar.update_cookies(cookies)
+    return {morsel.key: morsel.coded_value for morsel in jar}
+
+
+def cookie_field(given: str | None, jar: str, cookies: Mapping[str, str]) -> str:
+    """The Cookie field: what the caller's header has, then the jar's, then the request's own; a later one replaces an equal name."""
+    if not given and not cookies:
+        return jar
+    pairs: dict[str, str] = {}
+    for text in (given or "", jar):
+        for pair in text.split("; "):
+            name, equals, value = pair.partition("=")
+            if equals:
+                pairs[name] = value
+    pairs.update(cookies)
+    return "; ".join(f"{name}={value}" for name, value in pairs.items())
+
+
+class ClientRequest:
+    """A request on its way. Middlewares may set `url`, `method` and the fields of `headers`, and replace the body by `update_body`.
+
+    `original_url` is the URL of this hop with its fragment; `headers` are all that will be sent; `body` is the payload or None.
+    """
+
+    __slots__ = (
+        "_key", "body", "chunked", "compress", "expect100", "headers", "length", "method", "original_url", "server_hostname",
+        "session", "skip_auto_headers", "ssl", "timeout", "url", "version",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        method: str,
+        url: URL,
+        *,
+        session: "ClientSession",
+        headers: CIMultiDict[str],
+        skip_auto_headers: frozenset[istr] = frozenset(),
+        body: object = None,
+        chunked: bool | None = None,
+        compress: str | None = None,
+        expect100: bool = False,
+        ssl: SSLArgument = True,
+        server_hostname: str | None = None,
+        timeout: ClientTimeout,
+        version: HttpVersion = HttpVersion11,
+    ) -> None:
+        self.method = method
+        self.original_url = url
+        self.url = url.with_fragment(None) if url.raw_fragment else url
+        self.session = session
+        self.headers = headers
+        self.skip_auto_headers = skip_auto_headers
+        self.chunked = chunked
+        self.compress = compress
+        self.expect100 = expect100
+        self.ssl = ssl
+        self.server_hostname = server_hostname
+        self.timeout = timeout
+        self.version = version
+        self.body: Payload | None = None
+        self.length: int | None = 0
+        self._key: tuple[URL, ConnectionKey] | None = None
+        self._set_body(body)
+
+    def __repr__(self) -> str:
+        return f"<ClientRequest {self.method} {self.url}>"
+
+    def is_ssl(self) -> bool:
+        """Whether the connection must be TLS."""
+        return self.url.scheme in SECURE_SCHEMES
+
+    @property
+    def request_info(self) -> RequestInfo:
+        """What is asked, for responses and errors."""
+        return RequestInfo(self.url, self.method, CIMultiDictProxy(self.headers), self.original_url)
+
+    @property
+    def connection_key(self) -> ConnectionKey:
+        """Which connections can carry this request."""
+        if self._key is None or self._key[0] is not self.url:
+            url = self.url
+            secure = self.is_ssl()
+            key = ConnectionKey(
+                url.raw_host or "", url.port, secure, self.ssl if secure else True, self.server_hostname
+            )
+            self._key = (url, key)
+        return self._key[1]
+
+    @property
+    def target(self) -> str:
+        """The request target in origin form (RFC 9112 section 3.2.1)."""
+        return self.url.raw_path_qs
+
+    async def update_body(self, body: object) -> None:
+        """Send `body` instead of the present one, which is closed. None: no body."""
+        if self.body is not None and self.body is not body:
+            await self.body.close()
+        for name in (hdrs.CONTENT_LENGTH, hdrs.CONTENT_TYPE):
+            self.headers.popall(name, None)
+        if self.compress:
+            self.headers.popall(hdrs.CONTENT_ENCODING, None)
+        self._set_body(body)
+
+    def _set_body(self, body: object) -> None:
+        self.body = None if body is None else as_payload(body)
+        headers = self.headers
+        if self.body is None:
+            self.length = 0
+            if self.method not in BODILESS_METHODS and hdrs.CONTENT_LENGTH not in headers:
+                headers[hdrs.CONTENT_LENGTH] = "0"
+        else:
+            self._frame(self.body)
+        wants_type = self.method in BODY_METHODS and hdrs.CONTENT_TYPE not in self.skip_auto_headers
+        if wants_type and hdrs.CONTENT_TYPE not in headers:
+            headers[hdrs.CONTENT_TYPE] = "application/octet-stream"
+
+    def _frame(self, payload: Payload) -> None:
+        """RFC 9112 section 6: Content-Length when the size is known and the body goes as it is, else chunked."""
+        headers = self.headers
+        for name, value in (payload.headers or {}).items():
+            if name not in headers and name not in self.skip_auto_headers:
+                headers[name] = value
+        if self.compress:
+            headers[hdrs.CONTENT_ENCODING] = self.compress
+        given = headers.get(hdrs.CONTENT_LENGTH)
+        if given is not None:
+            if not (given.isascii() and given.isdigit()):
+                raise ValueError(f"Content-Length must be digits, got {given!r}")
+            self.length = int(given)
+        elif self.compress or self.chunked or payload.size is None:
+            self.length = None
+        else:
+            self.length = payload.size
+            headers[hdrs.CONTENT_LENGTH] = str(payload.size)
+
+
+def check_framing(headers: CIMultiDict[str], *, compress: str | None, chunked: bool | None) -> bool | None:
+    """`chunked` as it will be. ValueError where the arguments and the headers given contradict each other."""
+    if compress and hdrs.CONTENT_ENCODING in headers:
+        raise ValueError("compress= and a Content-Encoding header exclude each other: give one of them")
+    coding = headers.get(hdrs.TRANSFER_ENCODING)
+    if chunked and (coding is not None or hdrs.CONTENT_LENGTH in headers):
+        raise ValueError(
+            "chunked=True sets the framing: do not give a Content-Length or Transfer-Encoding header as well"
+        )
+    if coding is None:
+        return chunked
+    if coding.lower() != "chunked":
+        raise ValueError(f"the only transfer coding a request can have is chunked, got {coding!r}")
+    headers.popall(hdrs.TRANSFER_ENCODING)
+    return True
+
+
+def check_compress(compress: bool | str | None) -> str | None:
+    """The name of the coding that a `compress` argument stands for, None for none."""
+    if compress is True:
+        return "deflate"
+    if compress is False or compress is None:
+        return None
+    if compress in {"deflate", "gzip"}:
+        return compress
+    raise ValueError(f"compress must be False, True, 'deflate' or 'gzip', got {compress!r}")
+
+
+def as_payload(body: Any) -> Payload:  # Any: whatever the payload registry knows
+    """`body` as a payload: a form from mappings, pairs and FormData, the rest by the registry of payloads."""
+    if isinstance(body, FormData):
+        return body()
+    if isinstance(body, FORM_TYPES) or (isinstance(body, Mapping) and not isinstance(body, Morsel)):
+        return FormData(body)()
+    return get_payload(body)
+
+
+def automatic_headers(
+    headers: CIMultiDict[str], url: URL, *, automatic: Mapping[str, str], skip: frozenset[istr]
+) -> CIMultiDict[str]:
+    """`headers` with Host before them and the `automatic` ones that are not there yet, except those to `skip` (C5)."""
+    complete: CIMultiDict[str] = CIMultiDict()
+    if hdrs.HOST not in headers:
+        complete[hdrs.HOST] = host_header(url)
+    complete.extend(headers)
+    for name, value in automatic.items():
+        if name not in headers and name not in skip:
+            complete[name] = value
+    return complete

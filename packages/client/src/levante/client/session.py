@@ -1,0 +1,349 @@
+"""ClientSession: composes jar, connector, middlewares and traces, and runs requests through them. It decides nothing itself."""
+
+import asyncio
+import json as json_module
+import traceback
+import warnings
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self, Unpack, final
+
+from multidict import CIMultiDict, istr
+from yarl import URL
+
+from levante.http import HttpVersion, HttpVersion11, Limits, hdrs
+from levante.http.codings import ACCEPT_ENCODING
+
+from .auth import BasicAuth
+from .connector import BaseConnector
+from .cookiejar import AbstractCookieJar, CookieJar, LooseCookies
+from .middlewares import ClientMiddlewareType
+from .options import (
+    Defaults,
+    JSONBytesEncoder,
+    JSONEncoder,
+    Query,
+    RaiseForStatus,
+    RequestOptions,
+    StrOrURL,
+    limits_with,
+)
+from .pending import PendingResponse, PendingWebSocket
+from .request import LooseHeaders, check_headers, check_version
+from .requesting import perform
+from .response import CharsetResolver, ClientResponse
+from .tcpconnector import TCPConnector
+from .timeouts import DEFAULT_TIMEOUT, DEFAULT_WS_TIMEOUT, ClientTimeout, ClientWSTimeout, DeadlineWheel
+from .tls import SSLArgument, check_ssl_argument
+from .tracing import TraceConfig
+from .websocket import MAX_MSG_SIZE, open_websocket
+
+USER_AGENT = "levante"
+
+
+def _utf8(_response: ClientResponse, _body: bytes) -> str:
+    return "utf-8"
+
+
+@final
+class ClientSession:
+    """A connection pool, a cookie jar and defaults, shared by many requests. Use it with `async with`, or await `close()`.
+
+    Made inside a running loop. `base_url` (absolute, ending in /) is what relative URLs are joined to. `headers`, `cookies`, `auth`,
+    `timeout`, `raise_for_status`, `version`, `skip_auto_headers`, `auto_decompress`, `middlewares`, `trace_configs`, `ssl` and the limits `read_bufsize`,
+    `max_line_size`, `max_field_size`, `max_headers` (bytes and a count) are defaults of its requests. `transparent_retry=False` switches off
+    the one repetition of an idempotent request on a connection that had died idle; `allow_insecure_redirects` lets a redirect
+    lead from TLS to plain text. Not here yet, and refused with TypeError: proxies, `trust_env`, `request_class` and `response_class`.
+    """
+
+    def __init__(
+        self,
+        base_url: StrOrURL | None = None,
+        *,
+        connector: BaseConnector | None = None,
+        cookies: LooseCookies | None = None,
+        headers: LooseHeaders | None = None,
+        skip_auto_headers: Iterable[str] | None = None,
+        auth: BasicAuth | None = None,
+        json_serialize: JSONEncoder = json_module.dumps,
+        json_serialize_bytes: JSONBytesEncoder | None = None,
+        version: HttpVersion = HttpVersion11,
+        cookie_jar: AbstractCookieJar | None = None,
+        connector_owner: bool = True,
+        raise_for_status: RaiseForStatus = False,
+        timeout: ClientTimeout = DEFAULT_TIMEOUT,
+        auto_decompress: bool = True,
+        requote_redirect_url: bool = True,
+        trace_configs: Sequence[TraceConfig] | None = None,
+        ssl: SSLArgument = True,
+        read_bufsize: int | None = None,
+        max_line_size: int | None = None,
+        max_field_size: int | None = None,
+        max_headers: int | None = None,
+        fallback_charset_resolver: CharsetResolver = _utf8,
+        middlewares: Sequence[ClientMiddlewareType] = (),
+        transparent_retry: bool = True,
+        allow_insecure_redirects: bool = False,
+    ) -> None:
+        self._connector: BaseConnector | None = (
+            None  # until everything below is accepted there is nothing to warn about
+        )
+        loop = asyncio.get_running_loop()
+        if not isinstance(timeout, ClientTimeout):
+            raise TypeError(f"timeout must be a ClientTimeout, got {type(timeout).__name__}")
+        if connector is not None and connector.loop is not loop:
+            raise RuntimeError("the connector belongs to another event loop than the session")
+        jar = CookieJar() if cookie_jar is None else cookie_jar
+        if cookies:
+            jar.update_cookies(cookies)
+        configs = list(trace_configs or ())
+        for config in configs:
+            config.freeze()
+        automatic = {hdrs.ACCEPT: "*/*", hdrs.ACCEPT_ENCODING: ACCEPT_ENCODING, hdrs.USER_AGENT: USER_AGENT}
+        if connector is not None and connector.force_close:
+            automatic[hdrs.CONNECTION] = "close"
+        self._defaults = Defaults(
+            session=self, loop=loop, base_url=_checked_base(base_url), headers=check_headers(headers or ()),
+            skip_auto_headers=frozenset(istr(name) for name in skip_auto_headers or ()), automatic=automatic, auth=auth,
+            json_serialize=json_serialize, json_serialize_bytes=json_serialize_bytes, version=check_version(version), cookie_jar=jar,
+            raise_for_status=raise_for_status, timeout=timeout, auto_decompress=auto_decompress,
+            requote_redirect_url=requote_redirect_url, trace_configs=configs, ssl=check_ssl_argument(ssl),
+            limits=limits_with(
+                Limits(), read_bufsize=read_bufsize, max_line_size=max_line_size, max_field_size=max_field_size, max_headers=max_headers
+            ),
+            resolve_charset=fallback_charset_resolver, middlewares=tuple(middlewares), transparent_retry=transparent_retry,
+            allow_insecure_redirects=allow_insecure_redirects, deadlines=DeadlineWheel(loop),
+        )  # fmt: skip
+        self._connector_owner = connector_owner
+        self._source = traceback.extract_stack() if loop.get_debug() else None
+        self._connector = TCPConnector() if connector is None else connector
+
+    def __del__(self) -> None:
+        connector = getattr(self, "_connector", None)
+        if connector is not None and not connector.closed:
+            warnings.warn(
+                f"unclosed client session {self!r}: await its close()", ResourceWarning, stacklevel=1, source=self
+            )
+            context: dict[str, Any] = {"client_session": self, "message": "unclosed client session"}
+            if self._source is not None:
+                context["source_traceback"] = self._source
+            self.loop.call_exception_handler(context)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether close() or detach() was called, or the connector is closed."""
+        return self._connector is None or self._connector.closed
+
+    @property
+    def connector(self) -> BaseConnector | None:
+        """The connector, None when closed or detached."""
+        return self._connector
+
+    @property
+    def connector_owner(self) -> bool:
+        """Whether close() closes the connector."""
+        return self._connector_owner
+
+    @property
+    def cookie_jar(self) -> AbstractCookieJar:
+        """The cookie jar."""
+        return self._defaults.cookie_jar
+
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        """The default headers; changes hold for later requests."""
+        return self._defaults.headers
+
+    @property
+    def base_url(self) -> URL | None:
+        """What relative URLs are joined to."""
+        return self._defaults.base_url
+
+    @property
+    def timeout(self) -> ClientTimeout:
+        """The default timeouts."""
+        return self._defaults.timeout
+
+    @property
+    def version(self) -> HttpVersion:
+        """The HTTP version of requests."""
+        return self._defaults.version
+
+    @property
+    def auth(self) -> BasicAuth | None:
+        """The default credentials."""
+        return self._defaults.auth
+
+    @property
+    def skip_auto_headers(self) -> frozenset[istr]:
+        """Automatic headers that are not sent."""
+        return self._defaults.skip_auto_headers
+
+    @property
+    def json_serialize(self) -> JSONEncoder:
+        """What makes text of `json=` values."""
+        return self._defaults.json_serialize
+
+    @property
+    def raise_for_status(self) -> RaiseForStatus:
+        """Whether, or how, errors by status are raised."""
+        return self._defaults.raise_for_status
+
+    @property
+    def auto_decompress(self) -> bool:
+        """Whether bodies are decompressed."""
+        return self._defaults.auto_decompress
+
+    @property
+    def requote_redirect_url(self) -> bool:
+        """Whether the targets of redirects are requoted."""
+        return self._defaults.requote_redirect_url
+
+    @property
+    def trace_configs(self) -> list[TraceConfig]:
+        """The trace configs, frozen."""
+        return list(self._defaults.trace_configs)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that the session belongs to."""
+        return self._defaults.loop
+
+    async def close(self) -> None:
+        """Close the session and, if it is ours, the connector; returns when every connection is gone."""
+        self._defaults.deadlines.close()
+        connector, self._connector = self._connector, None
+        if connector is not None and self._connector_owner:
+            await connector.close()
+
+    def detach(self) -> None:
+        """Close the session and leave its connector open."""
+        self._connector = None
+
+    def request(self, method: str, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
+        """Make a request. See `RequestOptions` for the keyword arguments; awaiting gives the response once its head is here.
+
+        Raises the ClientError tree, TimeoutError, and ValueError or TypeError for arguments that cannot be sent.
+        """
+        return PendingResponse(self._request(method, url, options))
+
+    def get(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
+        """GET `url`."""
+        return PendingResponse(self._request("GET", url, options))
+
+    def options(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
+        """OPTIONS `url`."""
+        return PendingResponse(self._request("OPTIONS", url, options))
+
+    def head(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
+        """HEAD `url`; redirects are not followed unless `allow_redirects=True`."""
+        options.setdefault("allow_redirects", False)
+        return PendingResponse(self._request("HEAD", url, options))
+
+    def post(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
+        """POST to `url`."""
+        return PendingResponse(self._request("POST", url, options))
+
+    def put(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
+        """PUT to `url`."""
+        return PendingResponse(self._request("PUT", url, options))
+
+    def patch(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
+        """PATCH `url`."""
+        return PendingResponse(self._request("PATCH", url, options))
+
+    def delete(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
+        """DELETE `url`."""
+        return PendingResponse(self._request("DELETE", url, options))
+
+    def ws_connect(
+        self,
+        url: StrOrURL,
+        *,
+        method: str = "GET",
+        protocols: Sequence[str] = (),
+        timeout: ClientWSTimeout = DEFAULT_WS_TIMEOUT,
+        autoclose: bool = True,
+        autoping: bool = True,
+        heartbeat: float | None = None,
+        origin: str | None = None,
+        headers: LooseHeaders | None = None,
+        compress: int = 0,
+        max_msg_size: int = MAX_MSG_SIZE,
+        decode_text: bool = True,
+        auth: BasicAuth | None = None,
+        params: Query = None,
+        ssl: SSLArgument = True,
+        server_hostname: str | None = None,
+    ) -> PendingWebSocket:
+        """Open a WebSocket (RFC 6455). `compress`: window bits 9 to 15 to offer, 0 for none; `heartbeat`: seconds between pings;
+        `max_msg_size` in bytes, 0 for no limit; `decode_text=False` gives text as bytes. The session's total timeout holds for the opening
+        only. WSServerHandshakeError when the answer is no acceptable 101.
+        """
+        return PendingWebSocket(
+            open_websocket(
+                self.request, url, method=method, protocols=protocols, timeout=timeout, autoclose=autoclose, autoping=autoping,
+                heartbeat=heartbeat, origin=origin, headers=headers, compress=compress, max_msg_size=max_msg_size,
+                decode_text=decode_text, auth=auth, params=params, ssl=ssl, server_hostname=server_hostname,
+            )
+        )  # fmt: skip
+
+    async def _request(self, method: str, url: StrOrURL, options: RequestOptions) -> ClientResponse:
+        connector = self._connector
+        if connector is None or connector.closed:
+            raise RuntimeError("the session is closed")
+        return await perform(self._defaults, connector, method, url, **options)
+
+
+def request(
+    method: str, url: StrOrURL, *, connector: BaseConnector | None = None, **options: Unpack[RequestOptions]
+) -> "OneRequest":
+    """One request with a session of its own: `async with request("GET", url) as response`. The connection is not kept."""
+    return OneRequest(method, url, connector, options)
+
+
+class OneRequest:
+    """The context manager of `request()`: makes the session when entered, closes both when left."""
+
+    def __init__(self, method: str, url: StrOrURL, connector: BaseConnector | None, options: RequestOptions) -> None:
+        self._method = method
+        self._url = url
+        self._connector = connector
+        self._options = options
+
+    async def __aenter__(self) -> ClientResponse:
+        owned = self._connector is None
+        self._session = ClientSession(
+            connector=self._connector or TCPConnector(force_close=True), connector_owner=owned
+        )
+        try:
+            self._response = await self._session.request(self._method, self._url, **self._options)
+        except BaseException:
+            await self._session.close()
+            raise
+        return await self._response.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._response.__aexit__(kind, error, trace)
+        await self._session.close()
+
+
+def _checked_base(base_url: StrOrURL | None) -> URL | None:
+    if base_url is None:
+        return None
+    base = URL(base_url)
+    if not base.absolute:
+        raise ValueError(f"base_url must be absolute, got {str(base)!r}")
+    if not base.path.endswith("/"):
+        raise ValueError(f"base_url must end in '/', got {str(base)!r}: a relative URL would replace its last segment")
+    return base
