@@ -1,5 +1,5 @@
-"""An HTTP and WebSocket client for asyncio, with the names that aiohttp's users know: a session with a pool of connections, cookies, redirects,
-streaming in both directions, timeouts and one tree of errors."""
+"""An HTTP and WebSocket client for asyncio, with the names that aiohttp's users know: a session with a pool of
+connections, cookies, redirects, streaming in both directions, timeouts and one tree of errors."""
 
 from levante.http import (
     PAYLOAD_REGISTRY,

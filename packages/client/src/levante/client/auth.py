@@ -1,4 +1,5 @@
-"""Basic authentication (RFC 7617): making the header value, reading it back, and taking credentials out of a URL. No I/O."""
+"""Basic authentication (RFC 7617): making the header value, reading it back, and taking credentials out of a URL. No
+I/O."""
 
 import base64
 import binascii
@@ -8,7 +9,8 @@ from yarl import URL
 
 
 def encode_basic_auth(login: str, password: str = "", encoding: str = "utf-8") -> str:
-    """The value of an Authorization header for `login` and `password`. ValueError for a colon or a control character in them (RFC 7617 section 2)."""
+    """The value of an Authorization header for `login` and `password`. ValueError for a colon or a control character
+    in them (RFC 7617 section 2)."""
     if ":" in login:
         raise ValueError(f"a login cannot contain ':' in basic authentication (RFC 7617 section 2), got {login!r}")
     credentials = f"{login}:{password}"
@@ -18,7 +20,8 @@ def encode_basic_auth(login: str, password: str = "", encoding: str = "utf-8") -
 
 
 class BasicAuth(NamedTuple):
-    """Login and password for basic authentication. The default `encoding` is latin1, as in aiohttp; `encode_basic_auth` takes UTF-8."""
+    """Login and password for basic authentication. The default `encoding` is latin1, as in aiohttp;
+    `encode_basic_auth` takes UTF-8."""
 
     login: str
     password: str = ""

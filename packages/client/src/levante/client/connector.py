@@ -1,13 +1,12 @@
-"""Connections, kept and lent: `BaseConnector` carries out what the pool decides, its subclasses dial. A `Lease` is one connection on
-loan; it ends once, whoever ends it. `await close()` returns when every transport is gone.
-"""
+"""Connections, kept and lent: `BaseConnector` carries out what the pool decides, its subclasses dial. A `Lease` is
+one connection on loan; it ends once, whoever ends it. `await close()` returns when every transport is gone."""
 
 import abc
 import asyncio
 import warnings
 import weakref
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from levante.http import DialedConnection
 
@@ -47,13 +46,15 @@ class Lease:
         self.ended = False
 
     def end(self) -> None:
-        """Give the connection back: to the pool if it can serve again, else it is closed. The second call does nothing."""
+        """Give the connection back: to the pool if it can serve again, else it is closed. The second call does
+        nothing."""
         if not self.ended:
             self.ended = True
             self._connector._give_back(self, self._key, self.connection)  # noqa: SLF001 - two halves of one thing
 
     def hand_over(self, transport: asyncio.Transport) -> "Lease":
-        """The transport has another protocol now. This lease ends, the new one keeps the place until that protocol is done."""
+        """The transport has another protocol now. This lease ends, the new one keeps the place until that protocol
+        is done."""
         self.ended = True
         successor = Lease(self._connector, self._key, self.connection, reused=self.reused)
         self._connector._hand_over(successor, transport)  # noqa: SLF001 - two halves of one thing
@@ -67,8 +68,9 @@ class Lease:
 
 
 class BaseConnector(abc.ABC):
-    """Keeps at most `limit` connections open, `limit_per_host` to one key (0: no limit), idle ones for `keepalive_timeout` seconds
-    (default 15). `force_close` closes each after its request. ValueError for both of the last two."""
+    """Keeps at most `limit` connections open, `limit_per_host` to one key (0: no limit), idle ones for
+    `keepalive_timeout` seconds (default 15). `force_close` closes each after its request. ValueError for both of the
+    last two."""
 
     allowed_schemes: frozenset[str] = frozenset({"http", "https", "ws", "wss"})
 
@@ -144,8 +146,8 @@ class BaseConnector(abc.ABC):
     ) -> Lease:
         """A connection for `key`, from the pool or dialled; `fresh` insists on a new one.
 
-        ConnectionTimeoutError when `timeout.connect` (waiting and dialling) or `timeout.sock_connect` passes, ClientConnectorError
-        when it cannot be dialled, ClientConnectionError when the connector is or gets closed.
+        ConnectionTimeoutError when `timeout.connect` (waiting and dialling) or `timeout.sock_connect` passes,
+        ClientConnectorError when it cannot be dialled, ClientConnectionError when the connector is or gets closed.
         """
         if self._closed:
             raise ClientConnectionError("the connector is closed")
@@ -157,7 +159,8 @@ class BaseConnector(abc.ABC):
         return Lease(self, key, connection, reused=True)
 
     async def close(self) -> None:
-        """Close every connection, turn waiters away, and wait until all transports are gone. A second call waits as well."""
+        """Close every connection, turn waiters away, and wait until all transports are gone. A second call waits as
+        well."""
         if not self._closed:
             self._closed = True
             if self._sweeper is not None:
@@ -188,7 +191,9 @@ class BaseConnector(abc.ABC):
     async def _dial(self, key: ConnectionKey, trace: Trace | None) -> DialedConnection:
         """A new connection for `key`."""
 
-    def _protocol(self) -> DialedConnection:
+    def _protocol(
+        self,
+    ) -> Any:  # Any: a protocol by its methods, because a compiled class cannot inherit from asyncio's
         return DialedConnection(loop=self._loop)
 
     async def _acquire_slowly(

@@ -1,7 +1,7 @@
-"""The cookie jar: what servers set, kept by domain, and handed out with the requests it belongs to. The rules are in cookierules.py;
-this file is the storage, its bounds, and its file. The file is JSON, readable by its owner only, and loading it goes through the same
-rules as receiving does: a pickle is refused (CVE-2026-34993), host-only flags and deadlines survive (CVE-2026-54279).
-"""
+"""The cookie jar: what servers set, kept by domain, and handed out with the requests it belongs to. The rules are in
+cookierules.py; this file is the storage, its bounds, and its file. The file is JSON, readable by its owner only, and
+loading it goes through the same rules as receiving does: a pickle is refused (CVE-2026-34993), host-only flags and
+deadlines survive (CVE-2026-54279)."""
 
 import abc
 import contextlib
@@ -76,7 +76,8 @@ class AbstractCookieJar(abc.ABC, Sized, Iterable["Morsel[str]"]):
 
     @abc.abstractmethod
     def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:  # noqa: B008 - URL is immutable
-        """Store `cookies` as if `response_url` had set them; without a host in it they are shared: they go everywhere."""
+        """Store `cookies` as if `response_url` had set them; without a host in it they are shared: they go
+        everywhere."""
 
     @abc.abstractmethod
     def filter_cookies(self, request_url: URL) -> "BaseCookie[str]":
@@ -122,7 +123,7 @@ class DummyCookieJar(AbstractCookieJar):
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
         """Store nothing."""
 
-    def filter_cookies(self, request_url: URL) -> "BaseCookie[str]":
+    def filter_cookies(self, request_url: URL) -> "BaseCookie[str]":  # noqa: ARG002 - the seam
         """No cookies."""
         return SimpleCookie()
 
@@ -138,8 +139,9 @@ class _Origin(NamedTuple):
 class CookieJar(AbstractCookieJar):
     """Cookies in memory (RFC 6265bis, without a public suffix list and without SameSite: a client has no site).
 
-    `unsafe`: take cookies from hosts that are IP addresses. `quote_cookie`: quote values where they need it; those that a server
-    quoted are sent back verbatim either way. `treat_as_secure_origin`: origins that get Secure cookies without TLS.
+    `unsafe`: take cookies from hosts that are IP addresses. `quote_cookie`: quote values where they need it; those
+    that a server quoted are sent back verbatim either way. `treat_as_secure_origin`: origins that get Secure cookies
+    without TLS.
     """
 
     def __init__(
@@ -195,7 +197,8 @@ class CookieJar(AbstractCookieJar):
         self._remove(lambda cookie: cookie.domain == domain or cookie.domain.endswith("." + domain))
 
     def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:  # noqa: B008 - URL is immutable
-        """Store `cookies` as if `response_url` had set them; without a host in it they are shared: they go everywhere."""
+        """Store `cookies` as if `response_url` had set them; without a host in it they are shared: they go
+        everywhere."""
         origin = self._origin(response_url)
         if origin is None:
             return
@@ -208,7 +211,8 @@ class CookieJar(AbstractCookieJar):
                 self._store(self._cookie(name, text, coded, origin, domain=None, path=None), origin)
 
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
-        """Store the cookies of the Set-Cookie values `headers`, each judged by itself; what the rules refuse is dropped."""
+        """Store the cookies of the Set-Cookie values `headers`, each judged by itself; what the rules refuse is
+        dropped."""
         origin = self._origin(response_url)
         if origin is None:
             return
@@ -224,14 +228,16 @@ class CookieJar(AbstractCookieJar):
             self._store(cookie, origin)
 
     def filter_cookies(self, request_url: URL) -> "BaseCookie[str]":
-        """The cookies that go with a request to `request_url`; of equal names the one with the more specific domain and path."""
+        """The cookies that go with a request to `request_url`; of equal names the one with the more specific domain
+        and path."""
         found: SimpleCookie = SimpleCookie()
         for cookie in self._for(request_url).values():
             found[cookie.name] = cookie.morsel()
         return found
 
     def cookie_header(self, request_url: URL) -> str:
-        """The value of the Cookie field of a request to `request_url`, "" without cookies: `filter_cookies` without the detour."""
+        """The value of the Cookie field of a request to `request_url`, "" without cookies: `filter_cookies` without
+        the detour."""
         if not self._count:
             return ""
         return "; ".join([f"{cookie.name}={cookie.coded}" for cookie in self._for(request_url).values()])
@@ -253,7 +259,8 @@ class CookieJar(AbstractCookieJar):
             raise
 
     def load(self, file_path: str | os.PathLike[str]) -> None:
-        """Replace the contents by those of a file that `save` wrote. ValueError for anything else, the contents then unchanged."""
+        """Replace the contents by those of a file that `save` wrote. ValueError for anything else, the contents then
+        unchanged."""
         try:
             data = json.loads(Path(file_path).read_bytes())
             if data["version"] != FILE_VERSION:

@@ -1,7 +1,8 @@
-"""The rules of cookies at a client (RFC 6265bis section 5): which host may set what, and which request gets it. No I/O, no storage.
+"""The rules of cookies at a client (RFC 6265bis section 5): which host may set what, and which request gets it. No I/O,
+no storage.
 
-Stricter than aiohttp where 6265bis is: a Secure cookie is not taken from plain HTTP, `__Host-` and `__Secure-` mean what they say, a
-top-level domain cannot be a cookie's domain, sizes and lifetimes are bounded.
+Stricter than aiohttp where 6265bis is: a Secure cookie is not taken from plain HTTP, `__Host-` and `__Secure-` mean
+what they say, a top-level domain cannot be a cookie's domain, sizes and lifetimes are bounded.
 """
 
 import ipaddress
@@ -23,7 +24,8 @@ MAX_LIFETIME = 400 * 24 * 3600.0
 
 @dataclass(slots=True)
 class Cookie:
-    """A cookie as stored. `coded` is the value as it goes over the wire; `expires` is POSIX seconds, None for a session cookie."""
+    """A cookie as stored. `coded` is the value as it goes over the wire; `expires` is POSIX seconds, None for a
+    session cookie."""
 
     name: str
     value: str
@@ -77,7 +79,8 @@ def default_path(request_path: str) -> str:
 
 
 def domain_for(attribute: str | None, host: str) -> tuple[str, bool] | None:
-    """The domain of a cookie that `host` sets with Domain=`attribute`, and whether it is for that host alone; None: refuse it."""
+    """The domain of a cookie that `host` sets with Domain=`attribute`, and whether it is for that host alone; None:
+    refuse it."""
     if not attribute or len(attribute) > MAX_ATTRIBUTE_SIZE or attribute.endswith("."):
         return host, True
     domain = attribute.removeprefix(".").lower()
@@ -90,7 +93,8 @@ def domain_for(attribute: str | None, host: str) -> tuple[str, bool] | None:
 
 
 def deadline_for(max_age: int | None, expires: float | None, now: float) -> float | None:
-    """When a cookie ends, in POSIX seconds: Max-Age before Expires, at most MAX_LIFETIME away; None: with the session."""
+    """When a cookie ends, in POSIX seconds: Max-Age before Expires, at most MAX_LIFETIME away; None: with the
+    session."""
     if max_age is not None:
         return now + min(max_age, MAX_LIFETIME) if max_age > 0 else now
     return None if expires is None else min(expires, now + MAX_LIFETIME)
@@ -111,7 +115,8 @@ def acceptable(cookie: Cookie, *, secure_origin: bool) -> bool:
 
 
 def sendable(cookie: Cookie, path: str, *, host: str, secure_origin: bool) -> bool:
-    """Whether `cookie`, whose domain is `host` or above it, goes with a request for `path` (RFC 6265bis section 5.7.3)."""
+    """Whether `cookie`, whose domain is `host` or above it, goes with a request for `path` (RFC 6265bis section
+    5.7.3)."""
     if cookie.expires is not None and cookie.expires <= time.time():
         return False
     if cookie.host_only and cookie.domain and cookie.domain != host:

@@ -1,8 +1,8 @@
-"""The body of a response between the wire and its reader, where something happens to it on the way: content codings are undone
-(RFC 9110 section 8.4), and chunks are shown to a trace. A pump task reads the raw stream and feeds a second one; it stops while that
-one is full, so a compressed bomb expands one buffer at a time and no further than somebody reads (CVE-2025-69223). What has arrived
-already is decoded at once; a small body that came with its head needs no task. A coded body that ends early is an error, not a short success.
-"""
+"""The body of a response between the wire and its reader, where something happens to it on the way: content codings
+are undone (RFC 9110 section 8.4), and chunks are shown to a trace. A pump task reads the raw stream and feeds a
+second one; it stops while that one is full, so a compressed bomb expands one buffer at a time and no further than
+somebody reads (CVE-2025-69223). What has arrived already is decoded at once; a small body that came with its head
+needs no task. A coded body that ends early is an error, not a short success."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,8 +16,9 @@ ChunkSeen = Callable[[bytes], Awaitable[None]]
 
 
 def response_decoder(field: bytes | None) -> Decoder | None:
-    """What undoes the Content-Encoding `field`; None where there is nothing to undo, or a coding that nobody here knows: such a body
-    is handed out as it came. ClientPayloadError for more nested codings than `levante.http` undoes (hardening C50)."""
+    """What undoes the Content-Encoding `field`; None where there is nothing to undo, or a coding that nobody here
+    knows: such a body is handed out as it came. ClientPayloadError for more nested codings than `levante.http`
+    undoes (hardening C50)."""
     if not field:
         return None
     text = field.decode("latin-1")
@@ -30,7 +31,8 @@ def response_decoder(field: bytes | None) -> Decoder | None:
 
 
 class Pump:
-    """Moves `raw` through `decoder` into `self.content`; every piece is shown to `seen`. `limit`: as for StreamReader."""
+    """Moves `raw` through `decoder` into `self.content`; every piece is shown to `seen`. `limit`: as for
+    StreamReader."""
 
     def __init__(
         self, raw: StreamReader, decoder: Decoder | None, *, limit: int, seen: ChunkSeen | None = None

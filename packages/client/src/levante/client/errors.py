@@ -1,7 +1,8 @@
-"""Every error the client raises, in one tree, so that `except ClientError` catches whatever a server or a network can do.
+"""Every error the client raises, in one tree, so that `except ClientError` catches whatever a server or a network can
+do.
 
     ClientError
-    +- ClientResponseError             a response came, and it is no good: status, message, headers, request_info, history
+    +- ClientResponseError             a response came, and is no good: status, message, headers, request_info
     |  +- ContentTypeError             json() of something that is not JSON
     |  +- WSServerHandshakeError       the answer to ws_connect() is not an acceptable 101
     |  +- ClientHttpProxyError         a proxy refused
@@ -26,8 +27,8 @@
     |  +- NonHttpUrlRedirectClientError             (+RedirectClientError)
     +- RedirectClientError
 
-An exception holds facts and builds its sentence from them in `__str__`. All of them survive pickling; what cannot travel is replaced:
-an SSL context by its kind, the responses of `history` by nothing.
+An exception holds facts and builds its sentence from them in `__str__`. All of them survive pickling; what cannot
+travel is replaced: an SSL context by its kind, the responses of `history` by nothing.
 """
 
 import ssl as ssl_module
@@ -74,7 +75,8 @@ __all__ = [
 
 
 class RequestInfo(NamedTuple):
-    """What was asked: the `url` as sent (no fragment), `method`, the `headers` sent, and the `real_url` as given (with fragment)."""
+    """What was asked: the `url` as sent (no fragment), `method`, the `headers` sent, and the `real_url` as given
+    (with fragment)."""
 
     url: URL
     method: str

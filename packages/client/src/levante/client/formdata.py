@@ -1,10 +1,9 @@
-"""HTML form data for a request: urlencoded while it is only text, multipart/form-data (RFC 7578) as soon as a file, bytes, a file name
-or a content type appears. Names, file names and content types with control characters are refused, for they would become header
-fields of the part (CVE-2026-34514, CVE-2026-50269).
-"""
+"""HTML form data for a request: urlencoded while it is only text, multipart/form-data (RFC 7578) as soon as a file,
+bytes, a file name or a content type appears. Names, file names and content types with control characters are
+refused, for they would become header fields of the part (CVE-2026-34514, CVE-2026-50269)."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -27,8 +26,9 @@ class FormField(NamedTuple):
 class FormData:
     """Fields of a form, in order. `fields` is a mapping, or an iterable of (name, value) pairs and of open files.
 
-    `quote_fields`: percent-quote names and file names in a multipart body; `charset`: of text, default UTF-8; `boundary`: of a multipart
-    body, random by default; `default_to_multipart`: multipart even for plain text. A form can be sent once: RuntimeError afterwards.
+    `quote_fields`: percent-quote names and file names in a multipart body; `charset`: of text, default UTF-8;
+    `boundary`: of a multipart body, random by default; `default_to_multipart`: multipart even for plain text. A form
+    can be sent once: RuntimeError afterwards.
     """
 
     def __init__(
@@ -58,7 +58,8 @@ class FormData:
         return self._multipart
 
     def add_field(self, name: str, value: Any, *, content_type: str | None = None, filename: str | None = None) -> None:
-        """Add one field. `value`: str, bytes, an open file, an async iterable or a payload. ValueError for control characters."""
+        """Add one field. `value`: str, bytes, an open file, an async iterable or a payload. ValueError for control
+        characters."""
         if not isinstance(name, str):
             raise TypeError(f"the name of a field must be str, got {type(name).__name__}")
         for what, text in (("name", name), ("file name", filename), ("content type", content_type)):
@@ -101,21 +102,22 @@ class FormData:
             elif isinstance(field.value, str):
                 pairs.append((field.name, field.value))
             else:
-                raise TypeError(
-                    f"a urlencoded field takes str, got {type(field.value).__name__} for {field.name!r}: convert it, or send multipart"
-                )
+                kind = type(field.value).__name__
+                raise TypeError(f"a urlencoded field takes str, got {kind} for {field.name!r}: convert it")
         content_type = "application/x-www-form-urlencoded"
         if charset.lower() != DEFAULT_CHARSET:
             content_type += f"; charset={charset}"
-        return get_payload(_encode(pairs, charset), content_type=content_type)
+        return get_payload(encode_urlencoded(pairs, charset=charset).encode("ascii"), content_type=content_type)
 
     def _as_multipart(self) -> Payload:
         writer = MultipartWriter("form-data", boundary=self._boundary)
         for field in self._fields:
             part = self._part(field)
-            names = {"name": field.name} if field.filename is None else {"name": field.name, "filename": field.filename}
+            names = {"name": field.name}
+            if field.filename is not None:
+                names["filename"] = field.filename
             part.set_content_disposition("form-data", quote_fields=self._quote_fields, **names)
-            # RFC 7578 section 4.8: no other fields than these two, and some servers refuse a length (aiohttp sends none either).
+            # RFC 7578 section 4.8: parts have no length, and some servers refuse one.
             part.headers.popall(hdrs.CONTENT_LENGTH, None)
             writer.append_payload(part)
         return writer
@@ -134,8 +136,3 @@ class FormData:
 def _file_name(file: io.IOBase) -> str | None:
     name = getattr(file, "name", None)
     return PurePath(name).name if isinstance(name, str) and name and not name.startswith("<") else None
-
-
-def _encode(pairs: Sequence[tuple[str, str]], charset: str) -> bytes:
-    encoded = encode_urlencoded(pairs, charset=charset)
-    return encoded if isinstance(encoded, bytes) else encoded.encode("ascii")

@@ -1,6 +1,6 @@
-"""A request with its redirects: hop after hop until an answer that is final. Each hop gets its own head (cookies of the jar, credentials,
-automatic fields) and goes through the middlewares; what must not leave the first origin stays behind (redirects.py decides what).
-"""
+"""A request with its redirects: hop after hop until an answer that is final. Each hop gets its own head (cookies of
+the jar, credentials, automatic fields) and goes through the middlewares; what must not leave the first origin stays
+behind (redirects.py decides what)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -40,8 +40,8 @@ class Route:
 
 
 class Journey:
-    """One request on its way. `headers` are the session's and the caller's; `cookies` the caller's own, coded; `auth` an Authorization
-    value. What a redirect to another origin must not see is taken out of these three."""
+    """One request on its way. `headers` are the session's and the caller's; `cookies` the caller's own, coded;
+    `auth` an Authorization value. What a redirect to another origin must not see is taken out of these three."""
 
     def __init__(
         self,
@@ -123,9 +123,14 @@ class Journey:
                     message=f"more than {route.max_redirects - 1} redirects",
                 )
             return next_hop(
-                response.method, response.real_url, status=response.status, location=location, schemes=route.schemes,
-                requote=route.requote, allow_downgrade=route.allow_downgrade,
-            )  # fmt: skip
+                response.method,
+                response.real_url,
+                status=response.status,
+                location=location,
+                schemes=route.schemes,
+                requote=route.requote,
+                allow_downgrade=route.allow_downgrade,
+            )
         except BaseException:
             response.close()
             raise
@@ -133,9 +138,7 @@ class Journey:
     async def _leave(self, response: ClientResponse, hop: Hop) -> None:
         trace = self._route.trace
         if trace is not None:
-            await trace.send(
-                TraceRequestRedirectParams(response.method, response.url, response.request_info.headers, response)
-            )
+            await trace.send(TraceRequestRedirectParams(response.method, response.url, self.headers, response))
         response.release()
         headers_after(self.headers, hop)
         if hop.cross_origin:
@@ -152,7 +155,8 @@ class Journey:
             return None
         if body.consumed:
             raise ClientPayloadError(
-                f"the redirect to {hop.url} asks for the body again, and it was a stream that is used up: give bytes or a seekable file"
+                f"the redirect to {hop.url} asks for the body again, and it was a stream that is used up: "
+                "give bytes or a seekable file"
             )
         return body
 

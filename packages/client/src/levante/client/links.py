@@ -1,4 +1,5 @@
-"""The Link field (RFC 8288): targets with their parameters, keyed by relation. Lenient: what cannot be read is skipped. No I/O."""
+"""The Link field (RFC 8288): targets with their parameters, keyed by relation. Lenient: what cannot be read is
+skipped. No I/O."""
 
 import re
 
@@ -12,8 +13,8 @@ Links = MultiDictProxy[MultiDictProxy[str | URL]]
 
 
 def parse_links(values: list[str], base: URL) -> Links:
-    """The links of the Link `values`, keyed by `rel` (by the target as written when there is none); each has `url`, made absolute
-    against `base`, and its parameters as text."""
+    """The links of the Link `values`, keyed by `rel` (by the target as written when there is none); each has `url`,
+    made absolute against `base`, and its parameters as text."""
     links: MultiDict[MultiDictProxy[str | URL]] = MultiDict()
     for value in values:
         for match in _LINK.finditer(value):

@@ -1,6 +1,6 @@
-"""Client middlewares: `async def middleware(request, handler) -> ClientResponse`, the first in the list outermost. They run for every
-hop of a redirect; one may change the request, call the handler several times, or answer by itself.
-"""
+"""Client middlewares: `async def middleware(request, handler) -> ClientResponse`, the first in the list outermost.
+They run for every hop of a redirect; one may change the request, call the handler several times, or answer by
+itself."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING

@@ -13,6 +13,7 @@ from levante.http import HttpVersion, Limits
 from .auth import BasicAuth
 from .cookiejar import AbstractCookieJar, LooseCookies
 from .middlewares import ClientMiddlewareType
+from .redirects import MAX_REDIRECTS
 from .request import LooseHeaders
 from .response import CharsetResolver, ClientResponse
 from .timeouts import ClientTimeout, DeadlineWheel
@@ -32,7 +33,8 @@ JSONBytesEncoder = Callable[[Any], bytes]
 
 
 class RequestOptions(TypedDict, total=False):
-    """The keyword arguments of `ClientSession.request` and its short forms. None, where it is allowed, means the session's default."""
+    """The keyword arguments of `ClientSession.request` and its short forms. None, where it is allowed, means the
+    session's default."""
 
     params: Query
     data: Any  # whatever a payload can be made of
@@ -57,6 +59,35 @@ class RequestOptions(TypedDict, total=False):
     max_field_size: int | None
     max_headers: int | None
     middlewares: Sequence[ClientMiddlewareType] | None
+
+
+@dataclass(slots=True)
+class Arguments:
+    """The same at run time, with what each is when it is not given; an unknown one is a TypeError."""
+
+    params: Query = None
+    data: Any = None  # see RequestOptions
+    json: Any = None  # see RequestOptions
+    cookies: LooseCookies | None = None
+    headers: LooseHeaders | None = None
+    skip_auto_headers: Iterable[str] | None = None
+    auth: BasicAuth | None = None
+    allow_redirects: bool = True
+    max_redirects: int = MAX_REDIRECTS
+    compress: bool | str | None = False
+    chunked: bool | None = None
+    expect100: bool = False
+    raise_for_status: RaiseForStatus | None = None
+    timeout: ClientTimeout | None = None
+    ssl: SSLArgument = True
+    server_hostname: str | None = None
+    trace_request_ctx: object = None
+    read_bufsize: int | None = None
+    auto_decompress: bool | None = None
+    max_line_size: int | None = None
+    max_field_size: int | None = None
+    max_headers: int | None = None
+    middlewares: Sequence[ClientMiddlewareType] | None = None
 
 
 @dataclass(slots=True)

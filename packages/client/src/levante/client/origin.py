@@ -1,4 +1,5 @@
-"""Where a request goes: the key under which its connection can be shared, the Host header, and the check of the URL before any I/O."""
+"""Where a request goes: the key under which its connection can be shared, the Host header, and the check of the URL
+before any I/O."""
 
 import ssl as ssl_module
 from typing import Any, NamedTuple
@@ -12,8 +13,8 @@ SECURE_SCHEMES = frozenset({"https", "wss"})
 
 
 class ConnectionKey(NamedTuple):
-    """Two requests may share a connection when their keys are equal. `server_hostname` is part of it: the certificate was checked
-    against that name and no other (CVE-2026-54275)."""
+    """Two requests may share a connection when their keys are equal. `server_hostname` is part of it: the
+    certificate was checked against that name and no other (CVE-2026-54275)."""
 
     host: str
     port: int | None
@@ -22,7 +23,7 @@ class ConnectionKey(NamedTuple):
     server_hostname: str | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A context holds keys and C state and cannot be pickled; that it verified or not is what a reader of the error wants.
+        # A context cannot be pickled; whether it verified is what a reader of the error wants.
         ssl = self.ssl
         if isinstance(ssl, ssl_module.SSLContext):
             ssl = ssl.verify_mode is not ssl_module.CERT_NONE
@@ -30,7 +31,8 @@ class ConnectionKey(NamedTuple):
 
 
 def host_header(url: URL) -> str:
-    """The Host field for `url`: the IDNA or bracketed host, with the port unless it is the scheme's own (RFC 9110 section 7.2)."""
+    """The Host field for `url`: the IDNA or bracketed host, with the port unless it is the scheme's own (RFC 9110
+    section 7.2)."""
     host = url.host_subcomponent or ""
     host = host.rstrip(".") if host.endswith(".") else host
     return host if url.explicit_port is None or url.port == DEFAULT_PORTS.get(url.scheme) else f"{host}:{url.port}"
@@ -46,8 +48,8 @@ def same_origin(one: URL, other: URL) -> bool:
 
 
 def is_legacy_ipv4(host: str) -> bool:
-    """Whether `host` is an IPv4 address in one of inet_aton's old spellings (`127.1`, `2130706433`, `0x7f.1`): libc would dial it,
-    a filter of host names would not see it, so the client refuses it."""
+    """Whether `host` is an IPv4 address in one of inet_aton's old spellings (`127.1`, `2130706433`, `0x7f.1`): libc
+    would dial it, a filter of host names would not see it, so the client refuses it."""
     labels = host.rstrip(".").split(".")
     last = labels[-1].lower()
     is_number = last.isdigit() or (last.startswith("0x") and all(c in "0123456789abcdef" for c in last[2:]))

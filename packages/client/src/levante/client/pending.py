@@ -1,4 +1,5 @@
-"""What a request method returns: an object that can be awaited, and used with `async with`, which releases what came."""
+"""What a request method returns: an object that can be awaited, and used with `async with`, which releases what
+came."""
 
 from collections.abc import Coroutine, Generator
 from types import TracebackType

@@ -1,12 +1,14 @@
 """Which connection a request gets: the accounts of a pool, without any I/O, and one function that decides.
 
-The pool holds plain data: idle connections per key (oldest first), how many are leased per key, and who waits. Whatever happens (a
-request comes, a connection returns, one dies, a waiter gives up) changes the data, then `decide` says what follows: which connections
-to close, and which waiters get what (an idle connection, or the right to dial). The connector carries that out. A right is accounted
-for before it is handed over, so nobody can take it in between; a holder that fails to use it gives it back with `release`.
+The pool holds plain data: idle connections per key (oldest first), how many are leased per key, and who waits.
+Whatever happens (a request comes, a connection returns, one dies, a waiter gives up) changes the data, then `decide`
+says what follows: which connections to close, and which waiters get what (an idle connection, or the right to dial).
+The connector carries that out. A right is accounted for before it is handed over, so nobody can take it in between;
+a holder that fails to use it gives it back with `release`.
 
-Fairness: first come, first served per key, and the keys take turns, so that one busy host cannot starve the others. `limit` bounds
-all open connections, idle ones included: an idle connection to another host is closed when its place is needed.
+Fairness: first come, first served per key, and the keys take turns, so that one busy host cannot starve the others.
+`limit` bounds all open connections, idle ones included: an idle connection to another host is closed when its place
+is needed.
 """
 
 from collections import OrderedDict, deque
@@ -95,7 +97,8 @@ class Pool(Generic[C, W]):
         return self._leased_count
 
     def take(self, key: ConnectionKey, now: float) -> C | None:
-        """The hot path: an idle connection for `key`, leased, when nobody waits; else None. Leaves dead ones for `decide` to discard."""
+        """The hot path: an idle connection for `key`, leased, when nobody waits; else None. Leaves dead ones for
+        `decide` to discard."""
         queue = self._idle.get(key)
         if queue is None or self._waiting:
             return None
@@ -152,7 +155,8 @@ class Pool(Generic[C, W]):
         return bool(self._waiting)
 
     def decide(self, now: float) -> Decision[C, W]:
-        """Bring the accounts up to `now`, and say what to do: the one place where connections are discarded and waiters served."""
+        """Bring the accounts up to `now`, and say what to do: the one place where connections are discarded and
+        waiters served."""
         decision: Decision[C, W] = Decision()
         self._discard_stale(now, decision)
         progress = True

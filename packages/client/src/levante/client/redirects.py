@@ -1,6 +1,6 @@
-"""Where a redirect leads (RFC 9110 section 15.4): a pure decision from the request and the answer. What must not travel to another
-origin (credentials, cookies; CVE-2026-34518, CVE-2026-47265) and what ends with the body are decided here too.
-"""
+"""Where a redirect leads (RFC 9110 section 15.4): a pure decision from the request and the answer. What must not
+travel to another origin (credentials, cookies; CVE-2026-34518, CVE-2026-47265) and what ends with the body are
+decided here too."""
 
 from typing import NamedTuple
 
@@ -17,12 +17,14 @@ REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 CREDENTIAL_FIELDS = ("Authorization", "Cookie", "Proxy-Authorization")
 # Fields that describe a body: they go when it goes (Fetch standard, "request-body-header name").
 BODY_FIELDS = (
-    "Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Location", "Transfer-Encoding", "Expect",
+    "Content-Encoding", "Content-Language", "Content-Length", "Content-Location", "Content-Type", "Expect",
+    "Transfer-Encoding",
 )  # fmt: skip
 
 
 class Hop(NamedTuple):
-    """The next request: its `method` and `url`, whether the body stays behind, and whether it goes to another origin."""
+    """The next request: its `method` and `url`, whether the body stays behind, and whether it goes to another
+    origin."""
 
     method: str
     url: URL
@@ -42,8 +44,8 @@ def next_hop(
 ) -> Hop:
     """The hop that an answer of `status` with `location` asks for.
 
-    InvalidUrlRedirectClientError for a location that is no URL, has no host, or leads from TLS to plain text (unless `allow_downgrade`);
-    NonHttpUrlRedirectClientError for a scheme outside `schemes`.
+    InvalidUrlRedirectClientError for a location that is no URL, has no host, or leads from TLS to plain text (unless
+    `allow_downgrade`); NonHttpUrlRedirectClientError for a scheme outside `schemes`.
     """
     target = _target(url, location, requote=requote)
     if target.scheme not in schemes:

@@ -1,6 +1,5 @@
-"""One request, ready to be sent: its URL and head checked before anything is dialled, its automatic header fields, its body and how
-that is framed. `ClientRequest` is what middlewares see and may change. No I/O.
-"""
+"""One request, ready to be sent: its URL and head checked before anything is dialled, its automatic header fields,
+its body and how that is framed. `ClientRequest` is what middlewares see and may change. No I/O."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -54,7 +53,8 @@ def check_version(version: object) -> HttpVersion:
 
 
 def check_url(url: URL, schemes: frozenset[str]) -> URL:
-    """`url` if a request can go to it. NonHttpUrlClientError for its scheme, InvalidUrlClientError for its host or its characters."""
+    """`url` if a request can go to it. NonHttpUrlClientError for its scheme, InvalidUrlClientError for its host or
+    its characters."""
     if url.scheme not in schemes:
         raise NonHttpUrlClientError(url, f"expected one of the schemes {sorted(schemes)}")
     if not url.raw_host:
@@ -69,7 +69,8 @@ def check_url(url: URL, schemes: frozenset[str]) -> URL:
 
 
 def check_headers(headers: LooseHeaders) -> CIMultiDict[str]:
-    """`headers` as a multidict of their own; ValueError for a name that is no token or a value with control characters."""
+    """`headers` as a multidict of their own; ValueError for a name that is no token or a value with control
+    characters."""
     checked: CIMultiDict[str] = CIMultiDict(headers)
     for name, value in checked.items():
         if not isinstance(value, str):
@@ -82,7 +83,8 @@ def check_headers(headers: LooseHeaders) -> CIMultiDict[str]:
 
 
 def merge_headers(defaults: CIMultiDict[str], headers: LooseHeaders | None) -> CIMultiDict[str]:
-    """The defaults of a session with those of a request over them: same-named ones replaced, repeated ones of the request kept."""
+    """The defaults of a session with those of a request over them: same-named ones replaced, repeated ones of the
+    request kept."""
     merged = defaults.copy()
     if headers:
         own = check_headers(headers)
@@ -100,7 +102,8 @@ def code_cookies(cookies: LooseCookies) -> dict[str, str]:
 
 
 def cookie_field(given: str | None, jar: str, cookies: Mapping[str, str]) -> str:
-    """The Cookie field: what the caller's header has, then the jar's, then the request's own; a later one replaces an equal name."""
+    """The Cookie field: what the caller's header has, then the jar's, then the request's own; a later one replaces
+    an equal name."""
     if not given and not cookies:
         return jar
     pairs: dict[str, str] = {}
@@ -114,14 +117,16 @@ def cookie_field(given: str | None, jar: str, cookies: Mapping[str, str]) -> str
 
 
 class ClientRequest:
-    """A request on its way. Middlewares may set `url`, `method` and the fields of `headers`, and replace the body by `update_body`.
+    """A request on its way. Middlewares may set `url`, `method` and the fields of `headers`, and replace the body by
+    `update_body`.
 
-    `original_url` is the URL of this hop with its fragment; `headers` are all that will be sent; `body` is the payload or None.
+    `original_url` is the URL of this hop with its fragment; `headers` are all that will be sent; `body` is the
+    payload or None.
     """
 
     __slots__ = (
-        "_key", "body", "chunked", "compress", "expect100", "headers", "length", "method", "original_url", "server_hostname",
-        "session", "skip_auto_headers", "ssl", "timeout", "url", "version",
+        "_key", "body", "chunked", "compress", "expect100", "headers", "length", "method", "original_url",
+        "server_hostname", "session", "skip_auto_headers", "ssl", "timeout", "url", "version",
     )  # fmt: skip
 
     def __init__(

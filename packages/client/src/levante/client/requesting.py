@@ -1,8 +1,7 @@
-"""From the arguments of a request to its response: merges them with the session's defaults, checks them before anything is dialled, arms the
-deadline, and runs the journey. The traces and the `raise_for_status` of the whole request, redirects included, happen here.
-"""
+"""From the arguments of a request to its response: merges them with the session's defaults, checks them before
+anything is dialled, arms the deadline, and runs the journey. The traces and the `raise_for_status` of the whole
+request, redirects included, happen here."""
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from multidict import CIMultiDict, istr
@@ -10,17 +9,13 @@ from yarl import URL
 
 from levante.http import JsonBytesPayload, JsonPayload
 
-from .auth import BasicAuth
 from .connector import BaseConnector
-from .cookiejar import LooseCookies
 from .errors import InvalidUrlClientError
 from .journey import Journey, Route
 from .middlewares import ClientHandlerType, ClientMiddlewareType, build_client_middlewares
-from .options import Defaults, Query, RaiseForStatus, StrOrURL, limits_with
-from .redirects import MAX_REDIRECTS
+from .options import Arguments, Defaults, Query, StrOrURL, limits_with
 from .request import (
     ClientRequest,
-    LooseHeaders,
     check_compress,
     check_framing,
     check_method,
@@ -31,95 +26,103 @@ from .request import (
 from .response import ClientResponse
 from .sending import SendOptions, send
 from .timeouts import ClientTimeout
-from .tls import SSLArgument, check_ssl_argument
+from .tls import check_ssl_argument
 from .tracing import Trace, TraceRequestEndParams, TraceRequestExceptionParams, TraceRequestStartParams
 
 
 async def perform(
-    defaults: Defaults,
-    connector: BaseConnector,
-    method: str,
-    url: StrOrURL,
-    *,
-    params: Query = None,
-    data: Any = None,  # Any: whatever a payload can be made of
-    json: Any = None,  # Any: whatever the serializer takes
-    cookies: LooseCookies | None = None,
-    headers: LooseHeaders | None = None,
-    skip_auto_headers: Iterable[str] | None = None,
-    auth: BasicAuth | None = None,
-    allow_redirects: bool = True,
-    max_redirects: int = MAX_REDIRECTS,
-    compress: bool | str | None = False,
-    chunked: bool | None = None,
-    expect100: bool = False,
-    raise_for_status: RaiseForStatus | None = None,
-    timeout: ClientTimeout | None = None,
-    ssl: SSLArgument = True,
-    server_hostname: str | None = None,
-    trace_request_ctx: object = None,
-    read_bufsize: int | None = None,
-    auto_decompress: bool | None = None,
-    max_line_size: int | None = None,
-    max_field_size: int | None = None,
-    max_headers: int | None = None,
-    middlewares: Sequence[ClientMiddlewareType] | None = None,
+    defaults: Defaults, connector: BaseConnector, method: str, url: StrOrURL, args: Arguments
 ) -> ClientResponse:
-    """Make one request; the arguments are those of `RequestOptions`."""
-    if timeout is None:
-        timeout = defaults.timeout
-    elif not isinstance(timeout, ClientTimeout):
-        raise TypeError(
-            f"timeout must be a ClientTimeout, got {type(timeout).__name__}; ClientTimeout(total=seconds) is what a number meant"
-        )
-    target = check_url(resolve_url(url, base=defaults.base_url, params=params), connector.allowed_schemes)
-    merged = merge_headers(defaults.headers, headers)
-    skip = defaults.skip_auto_headers
-    if skip_auto_headers is not None:
-        skip = skip | {istr(name) for name in skip_auto_headers}
-    compress = check_compress(compress)
-    chunked = check_framing(merged, compress=compress, chunked=chunked)
-    setting = defaults.ssl if ssl is True else check_ssl_argument(ssl)
-    trace = Trace(defaults.session, defaults.trace_configs, trace_request_ctx) if defaults.trace_configs else None
-    body = _body(data, json, defaults)
-
-    def make_request(hop_method: str, hop_url: URL, hop_headers: CIMultiDict[str], hop_body: object) -> ClientRequest:
-        return ClientRequest(
-            hop_method, hop_url, session=defaults.session, headers=hop_headers, skip_auto_headers=skip, body=hop_body, chunked=chunked,
-            compress=compress, expect100=expect100, ssl=setting, server_hostname=server_hostname, timeout=timeout, version=defaults.version,
-        )  # fmt: skip
-
-    options = SendOptions(
-        connector=connector,
-        limits=limits_with(
-            defaults.limits,
-            read_bufsize=read_bufsize,
-            max_line_size=max_line_size,
-            max_field_size=max_field_size,
-            max_headers=max_headers,
-        ),
-        auto_decompress=defaults.auto_decompress if auto_decompress is None else auto_decompress,
-        transparent_retry=defaults.transparent_retry,
-        resolve_charset=defaults.resolve_charset,
-        trace=trace,
-    )
-    route = Route(
-        make_request, _handler(options, defaults.middlewares if middlewares is None else tuple(middlewares)), defaults.cookie_jar,
-        defaults.automatic, skip, connector.allowed_schemes, allow_redirects, max_redirects, defaults.requote_redirect_url,
-        defaults.allow_insecure_redirects, trace,
-    )  # fmt: skip
-    credentials = auth if auth is not None else defaults.auth
+    """Make one request."""
+    timeout = _timeout(args.timeout, defaults)
+    target = check_url(resolve_url(url, base=defaults.base_url, params=args.params), connector.allowed_schemes)
+    trace = Trace(defaults.session, defaults.trace_configs, args.trace_request_ctx) if defaults.trace_configs else None
+    sending = _send_options(args, defaults, connector, trace=trace)
+    headers = merge_headers(defaults.headers, args.headers)
+    credentials = args.auth if args.auth is not None else defaults.auth
     journey = Journey(
-        route, method=check_method(method), url=target, headers=merged,
-        cookies=code_cookies(cookies) if cookies else {}, auth=None if credentials is None else credentials.encode(),
-    )  # fmt: skip
-    response = await _run(journey, body, options, timeout=timeout, defaults=defaults)
-    verdict = defaults.raise_for_status if raise_for_status is None else raise_for_status
+        _route(args, defaults, sending, headers=headers, timeout=timeout),
+        method=check_method(method),
+        url=target,
+        headers=headers,
+        cookies=code_cookies(args.cookies) if args.cookies else {},
+        auth=None if credentials is None else credentials.encode(),
+    )
+    response = await _run(journey, _body(args.data, args.json, defaults), sending, timeout=timeout, defaults=defaults)
+    verdict = defaults.raise_for_status if args.raise_for_status is None else args.raise_for_status
     if verdict is True:
         response.raise_for_status()
     elif verdict is not False:
         await verdict(response)
     return response
+
+
+def _timeout(given: ClientTimeout | None, defaults: Defaults) -> ClientTimeout:
+    if given is None:
+        return defaults.timeout
+    if not isinstance(given, ClientTimeout):
+        raise TypeError(f"timeout must be a ClientTimeout, got {given!r}: write ClientTimeout(total=seconds)")
+    return given
+
+
+def _send_options(args: Arguments, defaults: Defaults, connector: BaseConnector, *, trace: Trace | None) -> SendOptions:
+    return SendOptions(
+        connector=connector,
+        limits=limits_with(
+            defaults.limits,
+            read_bufsize=args.read_bufsize,
+            max_line_size=args.max_line_size,
+            max_field_size=args.max_field_size,
+            max_headers=args.max_headers,
+        ),
+        auto_decompress=defaults.auto_decompress if args.auto_decompress is None else args.auto_decompress,
+        transparent_retry=defaults.transparent_retry,
+        resolve_charset=defaults.resolve_charset,
+        trace=trace,
+    )
+
+
+def _route(
+    args: Arguments, defaults: Defaults, sending: SendOptions, *, headers: CIMultiDict[str], timeout: ClientTimeout
+) -> Route:
+    """What is the same on every hop. Takes a Transfer-Encoding out of `headers`: the framing is ours."""
+    skip = defaults.skip_auto_headers
+    if args.skip_auto_headers is not None:
+        skip = skip | {istr(name) for name in args.skip_auto_headers}
+    compress = check_compress(args.compress)
+    chunked = check_framing(headers, compress=compress, chunked=args.chunked)
+    ssl = defaults.ssl if args.ssl is True else check_ssl_argument(args.ssl)
+
+    def make_request(method: str, url: URL, fields: CIMultiDict[str], body: object) -> ClientRequest:
+        return ClientRequest(
+            method,
+            url,
+            session=defaults.session,
+            headers=fields,
+            skip_auto_headers=skip,
+            body=body,
+            chunked=chunked,
+            compress=compress,
+            expect100=args.expect100,
+            ssl=ssl,
+            server_hostname=args.server_hostname,
+            timeout=timeout,
+            version=defaults.version,
+        )
+
+    return Route(
+        make_request=make_request,
+        handler=_handler(sending, defaults.middlewares if args.middlewares is None else tuple(args.middlewares)),
+        jar=defaults.cookie_jar,
+        automatic=defaults.automatic,
+        skip_auto_headers=skip,
+        schemes=sending.connector.allowed_schemes,
+        allow_redirects=args.allow_redirects,
+        max_redirects=args.max_redirects,
+        requote=defaults.requote_redirect_url,
+        allow_downgrade=defaults.allow_insecure_redirects,
+        trace=sending.trace,
+    )
 
 
 async def _run(
@@ -154,7 +157,8 @@ async def _traced(journey: Journey, body: object, trace: Trace | None) -> Client
 
 
 def resolve_url(url: StrOrURL, *, base: URL | None, params: Query) -> URL:
-    """`url` as a URL, joined to `base` when it is relative, with `params` added to its query. InvalidUrlClientError for no URL at all."""
+    """`url` as a URL, joined to `base` when it is relative, with `params` added to its query. InvalidUrlClientError
+    for no URL at all."""
     try:
         target = url if isinstance(url, URL) else URL(url)
     except ValueError as exc:

@@ -1,7 +1,7 @@
-"""Names to addresses: the resolver seam, the resolver that asks the operating system in a thread, and the bounded cache in front. The cache keeps a good answer for its time to live, at most `max_size` of them
-(least recently used leaves; CVE-2026-34514), turns the list by one at each lookup, and lets concurrent lookups of one name share a
-single question, which survives the cancellation of any one that waits for it.
-"""
+"""Names to addresses: the resolver seam, the resolver that asks the operating system in a thread, and the bounded
+cache in front. The cache keeps a good answer for its time to live, at most `max_size` of them (least recently used
+leaves; CVE-2026-34514), turns the list by one at each lookup, and lets concurrent lookups of one name share a single
+question, which survives the cancellation of any one that waits for it."""
 
 import abc
 import asyncio
@@ -18,7 +18,8 @@ NUMERIC_FLAGS = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
 class ResolveResult(TypedDict):
-    """One address of a name: `hostname` as asked, `host` the address as text, `port`, `family`, `proto`, `flags` for getaddrinfo."""
+    """One address of a name: `hostname` as asked, `host` the address as text, `port`, `family`, `proto`, `flags` for
+    getaddrinfo."""
 
     hostname: str
     host: str
@@ -48,20 +49,20 @@ class ThreadedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The addresses of `host`, in the order of the system (RFC 6724). OSError (usually gaierror) when it has none."""
+        """The addresses of `host`, in the order of the system (RFC 6724). OSError (usually gaierror) when it has
+        none."""
         loop = asyncio.get_running_loop()
         infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG)
         return [
             ResolveResult(
                 hostname=host,
                 host=_scoped(address),
-                port=address[1],
+                port=port,
                 family=info_family,
                 proto=proto,
                 flags=NUMERIC_FLAGS,
             )
             for info_family, _, proto, _, address in infos
-            if info_family in (socket.AF_INET, socket.AF_INET6)
         ]
 
     async def close(self) -> None:

@@ -1,6 +1,6 @@
-"""A response: its head is here, its body may still be coming. Everything beyond the status is made on first touch. The connection goes
-back to the pool by itself when the body is complete; letting go of a response before that closes the connection.
-"""
+"""A response: its head is here, its body may still be coming. Everything beyond the status is made on first touch.
+The connection goes back to the pool by itself when the body is complete; letting go of a response before that closes
+the connection."""
 
 import asyncio
 import codecs
@@ -50,8 +50,8 @@ class ContentDisposition(NamedTuple):
 
 
 class ClientResponse:
-    """The answer to a request. `status` is the code; `method` and `url` are those of the last hop; `history` has the redirects before it;
-    `content` is the body as a stream (decompressed unless `auto_decompress=False`)."""
+    """The answer to a request. `status` is the code; `method` and `url` are those of the last hop; `history` has the
+    redirects before it; `content` is the body as a stream (decompressed unless `auto_decompress=False`)."""
 
     _released = False
 
@@ -175,7 +175,8 @@ class ClientResponse:
 
     @property
     def content_type(self) -> str:
-        """The media type without parameters, lower case; application/octet-stream when there is none, or an unreadable one."""
+        """The media type without parameters, lower case; application/octet-stream when there is none, or an
+        unreadable one."""
         return self._parsed_type().essence
 
     @property
@@ -207,7 +208,8 @@ class ClientResponse:
         return None if lease.ended else lease.connection
 
     def upgrade(self, protocol: asyncio.BaseProtocol) -> Lease:
-        """After a 101: hand the connection to `protocol`. The lease is the caller's to end; the response holds the connection no longer."""
+        """After a 101: hand the connection to `protocol`. The lease is the caller's to end; the response holds the
+        connection no longer."""
         return self._transaction.upgrade(protocol)
 
     @property
@@ -231,8 +233,8 @@ class ClientResponse:
         return asyncio.shield(upload)
 
     async def read(self) -> bytes:
-        """The whole body. It is kept: further calls return the same bytes. ClientPayloadError when it is cut short or broken,
-        ClientConnectionError after release(), SocketTimeoutError and TimeoutError as the timeouts say."""
+        """The whole body. It is kept: further calls return the same bytes. ClientPayloadError when it is cut short
+        or broken, ClientConnectionError after release(), SocketTimeoutError and TimeoutError as the timeouts say."""
         if self._body is None:
             if self._released:
                 raise ClientConnectionError(
@@ -246,8 +248,8 @@ class ClientResponse:
         return self._body
 
     def get_encoding(self) -> str:
-        """The encoding of the text: the charset if Python knows it, UTF-8 for JSON, else what the session's fallback says.
-        RuntimeError when the fallback is needed and the body is not read yet."""
+        """The encoding of the text: the charset if Python knows it, UTF-8 for JSON, else what the session's fallback
+        says. RuntimeError when the fallback is needed and the body is not read yet."""
         charset = self.charset
         if charset is not None:
             try:
@@ -273,8 +275,8 @@ class ClientResponse:
         loads: JSONDecoder = json_module.loads,
         content_type: str | None = "application/json",
     ) -> Any:  # Any: whatever JSON holds
-        """The whole body as JSON. ContentTypeError when the content type is not JSON (`content_type=None` skips the check),
-        ValueError (json.JSONDecodeError) when the body is not, an empty one included."""
+        """The whole body as JSON. ContentTypeError when the content type is not JSON (`content_type=None` skips the
+        check), ValueError (json.JSONDecodeError) when the body is not, an empty one included."""
         body = await self.read()
         if content_type and not self._is_of_type(content_type):
             raise ContentTypeError(
@@ -287,7 +289,8 @@ class ClientResponse:
         return loads(body.decode(encoding or self.get_encoding()))
 
     def raise_for_status(self) -> None:
-        """ClientResponseError for a status of 400 and above; the connection is released unless `async with` will do it."""
+        """ClientResponseError for a status of 400 and above; the connection is released unless `async with` will do
+        it."""
         if self.ok:
             return
         if not self._in_context:

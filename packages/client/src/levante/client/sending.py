@@ -1,8 +1,8 @@
-"""One request over one connection: the head and body go out, the head of the answer comes in. A small body goes before the answer is
-awaited; a larger or streamed one is uploaded by a task of its own, so that an early answer is seen and both directions can flow at once. An
-upload ends when the final response is complete, whether or not it is; the connection then is closed. On a pooled connection that turns out
-dead before a byte of the answer came, an idempotent request is sent once more, on a fresh one (RFC 9110 section 9.2.2).
-"""
+"""One request over one connection: the head and body go out, the head of the answer comes in. A small body goes
+before the answer is awaited; a larger or streamed one is uploaded by a task of its own, so that an early answer is
+seen and both directions can flow at once. An upload ends when the final response is complete, whether or not it is;
+the connection then is closed. On a pooled connection that turns out dead before a byte of the answer came, an
+idempotent request is sent once more, on a fresh one (RFC 9110 section 9.2.2)."""
 
 import asyncio
 from dataclasses import dataclass
@@ -24,9 +24,10 @@ from .tracing import (
 from .transaction import Transaction
 from .translation import head_error
 
-# A body up to this many bytes is written before the answer is awaited: it fits under the high-water mark, so nothing can block.
+# A body up to this many bytes is written before the answer is awaited: it fits under the high-water mark.
 INLINE_BODY = 64 * 1024
-# Seconds to wait for 100 (Continue) before the body is sent anyway; RFC 9110 section 10.1.1 forbids to wait for ever, curl waits 1 s.
+# Seconds to wait for 100 (Continue) before the body is sent anyway; RFC 9110 section 10.1.1 forbids to wait for
+# ever, curl waits 1 s.
 CONTINUE_TIMEOUT = 1.0
 
 
@@ -44,7 +45,8 @@ class SendOptions:
 
 
 async def send(request: ClientRequest, options: SendOptions) -> ClientResponse:
-    """Send `request` and return the response when its head is here. Errors are those of this package, ValueError for our own mistakes."""
+    """Send `request` and return the response when its head is here. Errors are those of this package, ValueError for
+    our own mistakes."""
     connector = options.connector
     lease = await connector.acquire(request.connection_key, request.timeout, trace=options.trace)
     try:

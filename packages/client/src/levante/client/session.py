@@ -1,4 +1,5 @@
-"""ClientSession: composes jar, connector, middlewares and traces, and runs requests through them. It decides nothing itself."""
+"""ClientSession: composes jar, connector, middlewares and traces, and runs requests through them. It decides nothing
+itself."""
 
 import asyncio
 import json as json_module
@@ -19,6 +20,7 @@ from .connector import BaseConnector
 from .cookiejar import AbstractCookieJar, CookieJar, LooseCookies
 from .middlewares import ClientMiddlewareType
 from .options import (
+    Arguments,
     Defaults,
     JSONBytesEncoder,
     JSONEncoder,
@@ -47,13 +49,16 @@ def _utf8(_response: ClientResponse, _body: bytes) -> str:
 
 @final
 class ClientSession:
-    """A connection pool, a cookie jar and defaults, shared by many requests. Use it with `async with`, or await `close()`.
+    """A connection pool, a cookie jar and defaults, shared by many requests. Use it with `async with`, or await
+    `close()`.
 
-    Made inside a running loop. `base_url` (absolute, ending in /) is what relative URLs are joined to. `headers`, `cookies`, `auth`,
-    `timeout`, `raise_for_status`, `version`, `skip_auto_headers`, `auto_decompress`, `middlewares`, `trace_configs`, `ssl` and the limits `read_bufsize`,
-    `max_line_size`, `max_field_size`, `max_headers` (bytes and a count) are defaults of its requests. `transparent_retry=False` switches off
-    the one repetition of an idempotent request on a connection that had died idle; `allow_insecure_redirects` lets a redirect
-    lead from TLS to plain text. Not here yet, and refused with TypeError: proxies, `trust_env`, `request_class` and `response_class`.
+    Made inside a running loop. `base_url` (absolute, ending in /) is what relative URLs are joined to. `headers`,
+    `cookies`, `auth`, `timeout`, `raise_for_status`, `version`, `skip_auto_headers`, `auto_decompress`,
+    `middlewares`, `trace_configs`, `ssl` and the limits `read_bufsize`, `max_line_size`, `max_field_size`,
+    `max_headers` (bytes and a count) are defaults of its requests. `transparent_retry=False` switches off the one
+    repetition of an idempotent request on a connection that had died idle; `allow_insecure_redirects` lets a
+    redirect lead from TLS to plain text. Not here yet, and refused with TypeError: proxies, `trust_env`,
+    `request_class` and `response_class`.
     """
 
     def __init__(
@@ -99,21 +104,44 @@ class ClientSession:
         configs = list(trace_configs or ())
         for config in configs:
             config.freeze()
-        automatic = {hdrs.ACCEPT: "*/*", hdrs.ACCEPT_ENCODING: ACCEPT_ENCODING, hdrs.USER_AGENT: USER_AGENT}
+        automatic: dict[str, str] = {
+            hdrs.ACCEPT: "*/*",
+            hdrs.ACCEPT_ENCODING: ACCEPT_ENCODING,
+            hdrs.USER_AGENT: USER_AGENT,
+        }
         if connector is not None and connector.force_close:
             automatic[hdrs.CONNECTION] = "close"
         self._defaults = Defaults(
-            session=self, loop=loop, base_url=_checked_base(base_url), headers=check_headers(headers or ()),
-            skip_auto_headers=frozenset(istr(name) for name in skip_auto_headers or ()), automatic=automatic, auth=auth,
-            json_serialize=json_serialize, json_serialize_bytes=json_serialize_bytes, version=check_version(version), cookie_jar=jar,
-            raise_for_status=raise_for_status, timeout=timeout, auto_decompress=auto_decompress,
-            requote_redirect_url=requote_redirect_url, trace_configs=configs, ssl=check_ssl_argument(ssl),
+            session=self,
+            loop=loop,
+            base_url=_checked_base(base_url),
+            headers=check_headers(headers or ()),
+            skip_auto_headers=frozenset(istr(name) for name in skip_auto_headers or ()),
+            automatic=automatic,
+            auth=auth,
+            json_serialize=json_serialize,
+            json_serialize_bytes=json_serialize_bytes,
+            version=check_version(version),
+            cookie_jar=jar,
+            raise_for_status=raise_for_status,
+            timeout=timeout,
+            auto_decompress=auto_decompress,
+            requote_redirect_url=requote_redirect_url,
+            trace_configs=configs,
+            ssl=check_ssl_argument(ssl),
             limits=limits_with(
-                Limits(), read_bufsize=read_bufsize, max_line_size=max_line_size, max_field_size=max_field_size, max_headers=max_headers
+                Limits(),
+                read_bufsize=read_bufsize,
+                max_line_size=max_line_size,
+                max_field_size=max_field_size,
+                max_headers=max_headers,
             ),
-            resolve_charset=fallback_charset_resolver, middlewares=tuple(middlewares), transparent_retry=transparent_retry,
-            allow_insecure_redirects=allow_insecure_redirects, deadlines=DeadlineWheel(loop),
-        )  # fmt: skip
+            resolve_charset=fallback_charset_resolver,
+            middlewares=tuple(middlewares),
+            transparent_retry=transparent_retry,
+            allow_insecure_redirects=allow_insecure_redirects,
+            deadlines=DeadlineWheel(loop),
+        )
         self._connector_owner = connector_owner
         self._source = traceback.extract_stack() if loop.get_debug() else None
         self._connector = TCPConnector() if connector is None else connector
@@ -229,7 +257,8 @@ class ClientSession:
         self._connector = None
 
     def request(self, method: str, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
-        """Make a request. See `RequestOptions` for the keyword arguments; awaiting gives the response once its head is here.
+        """Make a request. See `RequestOptions` for the keyword arguments; awaiting gives the response once its head is
+        here.
 
         Raises the ClientError tree, TimeoutError, and ValueError or TypeError for arguments that cannot be sent.
         """
@@ -284,29 +313,44 @@ class ClientSession:
         ssl: SSLArgument = True,
         server_hostname: str | None = None,
     ) -> PendingWebSocket:
-        """Open a WebSocket (RFC 6455). `compress`: window bits 9 to 15 to offer, 0 for none; `heartbeat`: seconds between pings;
-        `max_msg_size` in bytes, 0 for no limit; `decode_text=False` gives text as bytes. The session's total timeout holds for the opening
-        only. WSServerHandshakeError when the answer is no acceptable 101.
-        """
+        """Open a WebSocket (RFC 6455). `compress`: window bits 9 to 15 to offer, 0 for none; `heartbeat`: seconds
+        between pings; `max_msg_size` in bytes, 0 for no limit; `decode_text=False` gives text as bytes. The
+        session's total timeout holds for the opening only. WSServerHandshakeError when the answer is no acceptable
+        101."""
         return PendingWebSocket(
             open_websocket(
-                self.request, url, method=method, protocols=protocols, timeout=timeout, autoclose=autoclose, autoping=autoping,
-                heartbeat=heartbeat, origin=origin, headers=headers, compress=compress, max_msg_size=max_msg_size,
-                decode_text=decode_text, auth=auth, params=params, ssl=ssl, server_hostname=server_hostname,
+                self.request,
+                url,
+                method=method,
+                protocols=protocols,
+                timeout=timeout,
+                autoclose=autoclose,
+                autoping=autoping,
+                heartbeat=heartbeat,
+                origin=origin,
+                headers=headers,
+                compress=compress,
+                max_msg_size=max_msg_size,
+                decode_text=decode_text,
+                auth=auth,
+                params=params,
+                ssl=ssl,
+                server_hostname=server_hostname,
             )
-        )  # fmt: skip
+        )
 
     async def _request(self, method: str, url: StrOrURL, options: RequestOptions) -> ClientResponse:
         connector = self._connector
         if connector is None or connector.closed:
             raise RuntimeError("the session is closed")
-        return await perform(self._defaults, connector, method, url, **options)
+        return await perform(self._defaults, connector, method, url, Arguments(**options))
 
 
 def request(
     method: str, url: StrOrURL, *, connector: BaseConnector | None = None, **options: Unpack[RequestOptions]
 ) -> "OneRequest":
-    """One request with a session of its own: `async with request("GET", url) as response`. The connection is not kept."""
+    """One request with a session of its own: `async with request("GET", url) as response`. The connection is not
+    kept."""
     return OneRequest(method, url, connector, options)
 
 

@@ -1,6 +1,6 @@
-"""Dialling over TCP, with or without TLS: the resolver and its cache name the addresses, happy eyeballs (RFC 8305) races them, and an
-address whose TLS handshake fails gives way to the next. Dialling a Unix socket is the short case of the same.
-"""
+"""Dialling over TCP, with or without TLS: the resolver and its cache name the addresses, happy eyeballs (RFC 8305)
+races them, and an address whose TLS handshake fails gives way to the next. Dialling a Unix socket is the short case
+of the same."""
 
 import os
 import socket
@@ -46,10 +46,11 @@ SocketFactory = Callable[[AddrInfo], socket.socket]
 class TCPConnector(BaseConnector):
     """Connections over TCP.
 
-    `ssl`: True (verify), False (do not), an SSLContext, or a Fingerprint; TypeError otherwise; sessions and requests may override it.
-    `family`: AF_INET, AF_INET6 or 0 for both. `local_addr`: (host, port) to dial from. `resolver` is closed with the connector only if
-    the connector made it. `ttl_dns_cache`: seconds, None for ever. `happy_eyeballs_delay`: seconds between attempts, None for one after
-    the other. `socket_factory(addr_info)` makes the sockets.
+    `ssl`: True (verify), False (do not), an SSLContext, or a Fingerprint; TypeError otherwise; sessions and requests
+    may override it. `family`: AF_INET, AF_INET6 or 0 for both. `local_addr`: (host, port) to dial from. `resolver`
+    is closed with the connector only if the connector made it. `ttl_dns_cache`: seconds, None for ever.
+    `happy_eyeballs_delay`: seconds between attempts, None for one after the other. `socket_factory(addr_info)` makes
+    the sockets.
     """
 
     def __init__(
@@ -204,7 +205,8 @@ class TCPConnector(BaseConnector):
 
 
 class UnixConnector(BaseConnector):
-    """Connections to the socket at `path` in the file system, without TLS; the host of the URL goes into the Host field only."""
+    """Connections to the socket at `path` in the file system, without TLS; the host of the URL goes into the Host
+    field only."""
 
     allowed_schemes = frozenset({"http", "ws", "unix"})
 
@@ -227,7 +229,7 @@ class UnixConnector(BaseConnector):
         """The path of the socket."""
         return self._path
 
-    async def _dial(self, key: ConnectionKey, trace: Trace | None) -> DialedConnection:
+    async def _dial(self, key: ConnectionKey, trace: Trace | None) -> DialedConnection:  # noqa: ARG002 - the seam
         try:
             _, connection = await self._loop.create_unix_connection(self._protocol, self._path)
         except TimeoutError:

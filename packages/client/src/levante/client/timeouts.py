@@ -1,9 +1,10 @@
 """How long a request may take: the settings, and the deadline of one request.
 
-`ClientTimeout.total` spans pool wait, connecting, every redirect and the reading of the body. While a task works on the request the
-deadline cancels that task and turns the cancellation into TimeoutError, unless somebody else cancelled it as well; once the response
-is out of our hands it sets the error on the body instead. Deadlines further away than `ceil_threshold` are rounded up to whole seconds
-and share one loop timer per second, so that arming and disarming one costs a set operation.
+`ClientTimeout.total` spans pool wait, connecting, every redirect and the reading of the body. While a task works on
+the request the deadline cancels that task and turns the cancellation into TimeoutError, unless somebody else
+cancelled it as well; once the response is out of our hands it sets the error on the body instead. Deadlines further
+away than `ceil_threshold` are rounded up to whole seconds and share one loop timer per second, so that arming and
+disarming one costs a set operation.
 """
 
 import asyncio
@@ -24,10 +25,11 @@ WS_CLOSE_TIMEOUT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ClientTimeout:
-    """Limits in seconds; None means no limit. ValueError for zero, negative and non-finite numbers (None is the way to say "off").
+    """Limits in seconds; None means no limit. ValueError for zero, negative and non-finite numbers (None is the way to
+    say "off").
 
-    `total`: the whole request. `connect`: waiting for the pool plus connecting. `sock_connect`: TCP plus TLS of one connection.
-    `sock_read`: between two reads. A `total` below one of the others is raised to it.
+    `total`: the whole request. `connect`: waiting for the pool plus connecting. `sock_connect`: TCP plus TLS of one
+    connection. `sock_read`: between two reads. A `total` below one of the others is raised to it.
     """
 
     total: float | None = TOTAL_TIMEOUT
@@ -48,7 +50,8 @@ class ClientTimeout:
 
 @dataclass(frozen=True, slots=True)
 class ClientWSTimeout:
-    """`ws_receive`: seconds that one receive() waits; `ws_close`: seconds that close() waits for the peer. None means no limit."""
+    """`ws_receive`: seconds that one receive() waits; `ws_close`: seconds that close() waits for the peer. None
+    means no limit."""
 
     ws_receive: float | None = None
     ws_close: float | None = WS_CLOSE_TIMEOUT
@@ -89,14 +92,16 @@ class DeadlineWheel:
             deadline.expire()
 
     def close(self) -> None:
-        """Forget every shared timer (requests that still run lose their deadline: their connections are closed anyway)."""
+        """Forget every shared timer (requests that still run lose their deadline: their connections are closed
+        anyway)."""
         for handle, _ in self._buckets.values():
             handle.cancel()
         self._buckets.clear()
 
 
 class Deadline:
-    """The total timeout of one request: `with deadline:` around awaits, `hand_over(callback)` for the time after them."""
+    """The total timeout of one request: `with deadline:` around awaits, `hand_over(callback)` for the time after
+    them."""
 
     __slots__ = ("__weakref__", "bucket", "callback", "cancelling", "expired", "handle", "task")
 

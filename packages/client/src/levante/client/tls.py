@@ -1,7 +1,6 @@
-"""What TLS a connection uses: the shared contexts (made on first use, because loading the system's certificates takes a while), the
-pinned `Fingerprint`, and the reading of an `ssl=` argument. Verification is on unless somebody says `ssl=False` or pins a certificate;
-TLS 1.2 is the oldest version spoken; ALPN offers http/1.1 only.
-"""
+"""What TLS a connection uses: the shared contexts (made on first use, because loading the system's certificates
+takes a while), the pinned `Fingerprint`, and the reading of an `ssl=` argument. Verification is on unless somebody
+says `ssl=False` or pins a certificate; TLS 1.2 is the oldest version spoken; ALPN offers http/1.1 only."""
 
 import hashlib
 import hmac
@@ -53,7 +52,8 @@ def check_ssl_argument(value: object) -> SSLArgument:
 
 @lru_cache(maxsize=2)
 def shared_context(*, verified: bool) -> ssl.SSLContext:
-    """The client context that every connector shares. Slow the first time (it loads the system's certificates): call it off the loop."""
+    """The client context that every connector shares. Slow the first time (it loads the system's certificates): call
+    it off the loop."""
     context = ssl.create_default_context()
     if not verified:
         context.check_hostname = False
@@ -64,7 +64,8 @@ def shared_context(*, verified: bool) -> ssl.SSLContext:
 
 
 def context_for(setting: SSLArgument) -> ssl.SSLContext:
-    """The context that an `ssl=` argument stands for; a fingerprint turns chain verification off and is checked after the handshake."""
+    """The context that an `ssl=` argument stands for; a fingerprint turns chain verification off and is checked
+    after the handshake."""
     if isinstance(setting, ssl.SSLContext):
         return setting
     return shared_context(verified=setting is True)

@@ -1,6 +1,6 @@
-"""Tracing: sixteen signals that tell what happens to a request, each sent `(session, context, params)`. A session without trace
-configs pays nothing for it: no `Trace` is made, and nobody asks. Handlers run in the path of the request: a slow one makes it slow.
-"""
+"""Tracing: sixteen signals that tell what happens to a request, each sent `(session, context, params)`. A session
+without trace configs pays nothing for it: no `Trace` is made, and nobody asks. Handlers run in the path of the
+request: a slow one makes it slow."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -140,7 +140,8 @@ TraceSignal = Signal["ClientSession", Any, P]  # Any: the context is whatever th
 
 
 class TraceConfig:
-    """Handlers for the events of requests. `trace_config_ctx_factory(trace_request_ctx=...)` makes the context of one request."""
+    """Handlers for the events of requests. `trace_config_ctx_factory(trace_request_ctx=...)` makes the context of
+    one request."""
 
     def __init__(
         self, trace_config_ctx_factory: Callable[..., Any] = SimpleNamespace

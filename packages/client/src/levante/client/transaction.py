@@ -1,7 +1,7 @@
-"""What holds a connection while a response is used: the exchange, the lease, the stream the reader has, the upload that may still run and
-the deadline. It ends once: by itself when request and response are complete, or by somebody giving up, which closes the connection.
-It does not know the response, so a response that is dropped can be collected, and give up, at once.
-"""
+"""What holds a connection while a response is used: the exchange, the lease, the stream the reader has, the upload
+that may still run and the deadline. It ends once: by itself when request and response are complete, or by somebody
+giving up, which closes the connection. It does not know the response, so a response that is dropped can be
+collected, and give up, at once."""
 
 import asyncio
 

@@ -1,7 +1,6 @@
-"""Errors of the engine in, errors of the client out: the one boundary where `levante.http`'s exceptions become those of this package's tree, with the
-original as `__cause__`. Where it happened decides: the same cut connection is a disconnect before the head of a response is complete,
-and a broken payload after it.
-"""
+"""Errors of the engine in, errors of the client out: the one boundary where `levante.http`'s exceptions become those
+of this package's tree, with the original as `__cause__`. Where it happened decides: the same cut connection is a
+disconnect before the head of a response is complete, and a broken payload after it."""
 
 from levante.http import ExchangeTimeout, IncompleteMessage, LocalProtocolError, PeerDisconnected, ProtocolError
 

@@ -1,6 +1,6 @@
-"""The client's WebSocket: the opening handshake over an ordinary request, then the connection handed to `levante.ws`. What a client wants to
-know besides (the response of the opening, what was agreed on) is added here; the protocol itself is all there.
-"""
+"""The client's WebSocket: the opening handshake over an ordinary request, then the connection handed to
+`levante.ws`. What a client wants to know besides (the response of the opening, what was agreed on) is added here;
+the protocol itself is all there."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
@@ -24,9 +24,10 @@ UNLIMITED = 365 * 24 * 3600.0
 
 
 class ClientWebSocketResponse(WebSocketConnection):
-    """An open WebSocket, as `ClientSession.ws_connect` returns it: `receive`, `async for`, `send_str`, `send_bytes`, `send_json`, `ping`,
-    `pong`, `close`, and `async with`, which closes. A receive that times out or is cancelled marks the connection with 1006, a lost
-    connection is a CLOSED message with that code, not an exception. `response` is the answer to the opening."""
+    """An open WebSocket, as `ClientSession.ws_connect` returns it: `receive`, `async for`, `send_str`, `send_bytes`,
+    `send_json`, `ping`, `pong`, `close`, and `async with`, which closes. A receive that times out or is cancelled
+    marks the connection with 1006, a lost connection is a CLOSED message with that code, not an exception.
+    `response` is the answer to the opening."""
 
     response: ClientResponse
 
@@ -79,7 +80,8 @@ class Opening:
 
 
 def take_over(websocket: ClientWebSocketResponse, response: ClientResponse) -> None:
-    """Let `websocket` speak on the connection of `response` from now on; its place in the pool is free when it is closed."""
+    """Let `websocket` speak on the connection of `response` from now on; its place in the pool is free when it is
+    closed."""
     websocket.response = response
     lease = response.upgrade(websocket)
     websocket.add_closed_callback(lambda _: lease.end())
