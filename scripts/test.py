@@ -37,7 +37,6 @@ class Suite:
     environment: dict[str, str]
     package: str | None = None
     cwd: Path = ROOT
-    workers: int = WORKERS
     counts: dict[str, int] = field(default_factory=dict)
     coverage: str = "-"
     status: int = 0
@@ -45,25 +44,11 @@ class Suite:
 
     def run(self) -> None:
         report = RESULTS / f"{self.name.replace(' ', '-')}.xml"
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            f"--junitxml={report}",
-            "-n",
-            str(self.workers),
-            "-r",
-            "fEs",
-            *self.paths,
-        ]
+        command = [sys.executable, "-m", "pytest", "-q", "-r", "fEs", f"--junitxml={report}", *self.paths]
+        command += ["-n", str(WORKERS), "--dist", "loadscope"]  # a module's costly fixtures are made once
         if self.package is not None:
-            command += [
-                f"--cov={self.package}",
-                "--cov-report=term-missing:skip-covered",
-                f"--cov-fail-under={COVERAGE_FLOOR}",
-            ]
-            command += [f"--cov-report=json:{report.with_suffix('.json')}"]
+            command += [f"--cov={self.package}", f"--cov-fail-under={COVERAGE_FLOOR}"]
+            command += ["--cov-report=term-missing:skip-covered", f"--cov-report=json:{report.with_suffix('.json')}"]
         print(f"\n=== {self.name}", flush=True)
         started = time.monotonic()
         environment = {**os.environ, **self.environment, "COVERAGE_FILE": str(report.with_suffix(".coverage"))}

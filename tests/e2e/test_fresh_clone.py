@@ -1,0 +1,133 @@
+"""A newcomer's first minutes: a fresh clone, the README's commands, wrong names."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from processes import PATIENCE, curl, free_port, tool, wait_until
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SECOND_SERVICE_SECONDS = 30  # what the second one may take, tests included; loose only against a machine that is busy
+WRONG_NAMES = {
+    "missing": "",
+    "digit first": "9lives",
+    "not an identifier": "my shop",
+    "keyword": "class",
+    "standard library": "asyncio",
+    "upper case": "Shop",
+    "path": "../shop",
+    "absolute path": "/tmp/shop",
+    "too long": "s" * 41,
+    "exists": "storefront",
+}
+
+
+def make(clone: Path, *arguments: str, timeout: float = 400) -> "subprocess.CompletedProcess[str]":
+    """`make` with nothing of ours in its environment: no activated environment, no settings of the test run."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("VIRTUAL_ENV", "LEVANTE_", "TEST_"))
+    }
+    path = os.pathsep.join(part for part in kept["PATH"].split(os.pathsep) if ".venv" not in part)
+    return subprocess.run(
+        [tool("make"), "--no-print-directory", *arguments],
+        cwd=clone,
+        env={**kept, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository as git has it, files that are changed but not committed included."""
+    folder = tmp_path_factory.mktemp("fresh") / "levante"
+    files = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout
+    folder.mkdir()
+    packed = subprocess.run(
+        ["tar", "--null", "-T", "-", "-cf", "-"], cwd=ROOT, input=existing(files), capture_output=True, check=True
+    ).stdout
+    subprocess.run(["tar", "-xf", "-"], cwd=folder, input=packed, check=True)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    return folder
+
+
+def existing(names: bytes) -> bytes:
+    return b"\0".join(
+        name
+        for name in names.split(b"\0")
+        if name and (ROOT / os.fsdecode(name)).is_symlink() | (ROOT / os.fsdecode(name)).exists()
+    )
+
+
+@pytest.mark.parametrize("name", WRONG_NAMES.values(), ids=WRONG_NAMES.keys())
+def test_a_wrong_name_is_refused_before_any_work(clone: Path, name: str) -> None:
+    before = sorted(clone.iterdir()), sorted((clone / "services").iterdir())
+    done = make(clone, "new-service", f"NAME={name}")
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("make:")]
+    assert len(lines) == 1, done.stderr
+    assert "NAME" in lines[0]
+    assert (sorted(clone.iterdir()), sorted((clone / "services").iterdir())) == before
+
+
+@pytest.fixture(scope="module")
+def made(clone: Path) -> "subprocess.CompletedProcess[str]":
+    done = make(clone, "new-service", "NAME=my-shop")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_the_first_command_makes_a_tested_service(clone: Path, made: "subprocess.CompletedProcess[str]") -> None:
+    service = clone / "services" / "my-shop"
+    assert (service / "src" / "my_shop" / "app.py").is_file()
+    assert (service / "migrations" / "versions" / "0001_item.py").is_file() or list(
+        (service / "migrations" / "versions").glob("0001*.py")
+    )
+    assert list((service / "var").glob("*.db"))
+    assert "my_shop" in made.stdout
+    assert re.search(r"\d+ passed", made.stdout)
+    assert "make run NAME=my-shop" in made.stdout
+
+
+def test_the_second_service_is_quick(clone: Path, made: "subprocess.CompletedProcess[str]") -> None:
+    started = time.monotonic()
+    done = make(clone, "new-service", "NAME=depot")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert time.monotonic() - started < SECOND_SERVICE_SECONDS
+
+
+@pytest.fixture
+def running(clone: Path, made: "subprocess.CompletedProcess[str]") -> "Iterator[tuple[subprocess.Popen[bytes], int]]":
+    """`make run` of a service that is not there yet: the one command that is the whole job."""
+    port = free_port()
+    log = (clone / "run.log").open("wb")
+    command = ["make", "--no-print-directory", "run", "NAME=kiosk", f"PORT={port}"]
+    process = subprocess.Popen(
+        command, cwd=clone, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    )
+    try:
+        yield process, port
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)  # the group is ours: it was started as one
+        process.wait(PATIENCE)
+        log.close()
+
+
+def test_the_second_command_serves_it(running: "tuple[subprocess.Popen[bytes], int]") -> None:
+    process, port = running
+    wait_until("the page is served", lambda: "<html" in curl(f"http://127.0.0.1:{port}/").stdout, within=90)
+    assert process.poll() is None
