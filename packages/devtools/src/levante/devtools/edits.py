@@ -10,6 +10,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Table
 
 from .imports import add_import, is_import
+from .sequences import LAST_LINE, NEXT_LINE, inserted, one_a_line
 
 _BLANK = cst.EmptyLine(indent=False)
 
@@ -112,27 +113,18 @@ def _with_elements(module: cst.Module, name: str, added: cst.List) -> cst.Module
         present = found[1]
         codes = {_code(element.value) for element in present.elements}
         new = [element for element in added.elements if _code(element.value) not in codes]
-        changed = statement.deep_replace(present, _one_a_line([*present.elements, *new]))
+        changed = statement.deep_replace(present, _extended(present, new))
         body = list(module.body)
         body[place] = cst.ensure_type(changed, cst.SimpleStatementLine)
         return module.with_changes(body=body)
     raise EditConflict(f"there is no list {name} = [...] to register in")
 
 
-def _one_a_line(elements: list[cst.BaseElement]) -> cst.List:
-    """A list as the formatter keeps it with a trailing comma. Comments behind elements stay: they belong to the
-    commas."""
-    between = cst.ParenthesizedWhitespace(indent=True, last_line=cst.SimpleWhitespace("    "))
-    last = cst.ParenthesizedWhitespace(indent=True)
-    listed = []
-    for place, element in enumerate(elements):
-        space = last if place == len(elements) - 1 else between
-        listed.append(element.with_changes(comma=_comma(element, space)))
-    return cst.List(listed, lbracket=cst.LeftSquareBracket(between), rbracket=cst.RightSquareBracket())
-
-
-def _comma(element: cst.BaseElement, space: cst.ParenthesizedWhitespace) -> cst.Comma:
-    comma = element.comma
-    if isinstance(comma, cst.Comma) and isinstance(comma.whitespace_after, cst.ParenthesizedWhitespace):
-        space = space.with_changes(first_line=comma.whitespace_after.first_line)
-    return cst.Comma(whitespace_after=space)
+def _extended(present: cst.List, new: list[cst.BaseElement]) -> cst.List:
+    if not isinstance(present.lbracket.whitespace_after, cst.ParenthesizedWhitespace):
+        brackets = {"lbracket": cst.LeftSquareBracket(NEXT_LINE), "rbracket": cst.RightSquareBracket(LAST_LINE)}
+        return present.with_changes(elements=one_a_line([*present.elements, *new]), **brackets)
+    elements, close = list(present.elements), present.rbracket.whitespace_before
+    for element in new:
+        elements, close = inserted(elements, len(elements), element, close=close)
+    return present.with_changes(elements=elements, rbracket=cst.RightSquareBracket(close))

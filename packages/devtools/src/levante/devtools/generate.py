@@ -111,8 +111,7 @@ def new_service(names: ServiceName, into: Path, *, database_url: str | None = No
                 upgrade_database(root)
             root.rename(target)
     except BaseException:
-        for folder in made:
-            folder.rmdir()
+        _remove_empty(made)
         raise
     return target
 
@@ -232,7 +231,7 @@ def _database_url(database: str) -> str | None:
 
 
 def _server_url(root: Path) -> str | None:
-    # A PostgreSQL service may have migrations that SQLite cannot run, so its own database is what the models are compared with.
+    # A PostgreSQL service may have migrations that SQLite cannot run: the models are compared with its own database.
     environment = root / ".env"
     lines = environment.read_text(encoding="utf-8").splitlines() if environment.is_file() else []
     urls = [line.removeprefix("DATABASE_URL=").strip("'\" ") for line in lines if line.startswith("DATABASE_URL=")]
@@ -243,14 +242,22 @@ def _missing_parents(folder: Path) -> list[Path]:
     return [place for place in (folder, *folder.parents) if not place.exists()]
 
 
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _next_migration(versions: Path, resource: ResourceName) -> Path:
+    numbers = [int(file.name[:4]) for file in versions.glob("[0-9][0-9][0-9][0-9]_*.py")]
+    return Path("migrations", "versions", f"{max(numbers, default=0) + 1:04}_create_{resource.plural}.py")
+
+
 def _list_files(service: Service, resource: ResourceName, plan: Plan, *, dry_run: bool) -> None:
     write, edit = ("would write", "would edit ") if dry_run else ("wrote ", "edited")
     paths = list(plan.new)
     if dry_run:
-        numbers = [
-            int(file.name[:4]) for file in (service.root / "migrations" / "versions").glob("[0-9][0-9][0-9][0-9]_*.py")
-        ]
-        paths.append(Path("migrations", "versions", f"{max(numbers, default=0) + 1:04}_create_{resource.plural}.py"))
+        paths.append(_next_migration(service.root / "migrations" / "versions", resource))
     for path in paths:
         click.echo(f"  {write} {path}")
     for path in plan.edited:

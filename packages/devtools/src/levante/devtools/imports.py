@@ -8,6 +8,8 @@ from itertools import pairwise
 
 import libcst as cst
 
+from .sequences import LAST_LINE, NEXT_LINE, inserted, one_a_line
+
 LINE_LENGTH = 120
 """Of the generated services' ruff settings; a longer import is put in parentheses, a name a line."""
 
@@ -104,24 +106,28 @@ def _joined(present: cst.SimpleStatementLine, added: cst.SimpleStatementLine) ->
     source, extra = present.body[0], added.body[0]
     if not isinstance(source, cst.ImportFrom) or not isinstance(extra, cst.ImportFrom):
         return present
-    if isinstance(source.names, cst.ImportStar) or isinstance(extra.names, cst.ImportStar):
+    if isinstance(source.names, cst.ImportStar):
         return present
-    names = list(source.names)
-    for alias in extra.names:
-        names = _with_name(names, alias)
-    joined = present.with_changes(body=[source.with_changes(names=names)])
+    for alias in _names(extra):
+        source = _with_name(source, alias)
+    joined = present.with_changes(body=[source])
     code = cst.Module([joined.with_changes(leading_lines=[])]).code.rstrip("\n")
-    return _wrapped(joined, names) if "\n" not in code and len(code) > LINE_LENGTH else joined
+    return _wrapped(joined) if "\n" not in code and len(code) > LINE_LENGTH else joined
 
 
-def _with_name(names: list[cst.ImportAlias], alias: cst.ImportAlias) -> list[cst.ImportAlias]:
-    if any(present.evaluated_name == alias.evaluated_name for present in names):
-        return names
-    place = sum(_name_key(present) < _name_key(alias) for present in names)
-    separator = names[0].comma if len(names) > 1 else cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-    if place < len(names):
-        return [*names[:place], alias.with_changes(comma=separator), *names[place:]]
-    return [*names[:-1], names[-1].with_changes(comma=separator), alias.with_changes(comma=names[-1].comma)]
+def _with_name(source: cst.ImportFrom, alias: cst.ImportAlias) -> cst.ImportFrom:
+    present = _names(source)
+    if any(name.evaluated_name == alias.evaluated_name for name in present):
+        return source
+    place = sum(_name_key(name) < _name_key(alias) for name in present)
+    if source.rpar is None:
+        return source.with_changes(names=inserted(present, place, alias, close=cst.SimpleWhitespace(""))[0])
+    names, close = inserted(present, place, alias, close=source.rpar.whitespace_before)
+    return source.with_changes(names=names, rpar=source.rpar.with_changes(whitespace_before=close))
+
+
+def _names(source: cst.ImportFrom) -> list[cst.ImportAlias]:
+    return [] if isinstance(source.names, cst.ImportStar) else list(source.names)
 
 
 def _name_key(alias: cst.ImportAlias) -> tuple[int, str]:
@@ -131,14 +137,10 @@ def _name_key(alias: cst.ImportAlias) -> tuple[int, str]:
     return (1, name) if name[:1].isupper() else (2, name)
 
 
-def _wrapped(statement: cst.SimpleStatementLine, names: list[cst.ImportAlias]) -> cst.SimpleStatementLine:
+def _wrapped(statement: cst.SimpleStatementLine) -> cst.SimpleStatementLine:
     source = cst.ensure_type(statement.body[0], cst.ImportFrom)
-    inside = cst.ParenthesizedWhitespace(indent=True, last_line=cst.SimpleWhitespace("    "))
-    close = cst.ParenthesizedWhitespace(indent=True)
-    listed = [name.with_changes(comma=cst.Comma(whitespace_after=inside)) for name in names]
-    listed[-1] = listed[-1].with_changes(comma=cst.Comma(whitespace_after=close))
-    wrapped = source.with_changes(names=listed, lpar=cst.LeftParen(inside), rpar=cst.RightParen())
-    return statement.with_changes(body=[wrapped])
+    brackets = {"lpar": cst.LeftParen(NEXT_LINE), "rpar": cst.RightParen(LAST_LINE)}
+    return statement.with_changes(body=[source.with_changes(names=one_a_line(_names(source)), **brackets)])
 
 
 def _dotted(name: cst.BaseExpression) -> str:

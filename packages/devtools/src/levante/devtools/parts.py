@@ -50,11 +50,41 @@ class Plan:
     conflicts: list[str] = field(default_factory=list)
 
     def write(self, root: Path) -> None:
-        """Write every file of the plan below `root`."""
-        for path, content in (self.new | self.edited).items():
-            target = root / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
+        """Write every file of the plan below `root`: all of them, or, when one cannot be written, none."""
+        written: list[Path] = []
+        try:
+            for path, content in self.new.items():
+                target = root / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("xb") as file:
+                    written.append(target)
+                    file.write(content)
+            _replace({root / path: content for path, content in self.edited.items()})
+        except BaseException:
+            for target in written:
+                target.unlink()
+            raise
+
+
+def _replace(contents: Mapping[Path, bytes]) -> None:
+    """Replace files, each in one step; on a failure those that were replaced get their old content back."""
+    staged = {target: target.with_name(f".{target.name}.new") for target in contents}
+    before = {target: target.read_bytes() for target in contents}
+    replaced: list[Path] = []
+    try:
+        for target, stage in staged.items():
+            stage.write_bytes(contents[target])
+            stage.chmod(target.stat().st_mode)
+        for target, stage in staged.items():
+            stage.replace(target)
+            replaced.append(target)
+    except BaseException:
+        for target in replaced:
+            target.write_bytes(before[target])
+        raise
+    finally:
+        for stage in staged.values():
+            stage.unlink(missing_ok=True)
 
 
 def plan_part(
