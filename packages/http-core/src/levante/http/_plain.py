@@ -1,7 +1,7 @@
 """Choosing the form: a finder that loads the engines' modules from their `.py` where a compiled twin lies beside it.
 
-An extension built in place shadows the source of the same name. With LEVANTE_PURE=1 in the environment this finder goes first on
-`sys.meta_path` and answers, for the packages that compile anything, with the source alone.
+An extension built in place shadows the source of the same name. With LEVANTE_PURE=1 in the environment this finder goes
+first on `sys.meta_path` and answers, for the packages that compile anything, with the source alone.
 """
 
 import os

@@ -1,16 +1,17 @@
 """The asyncio driver of an accepted connection: bytes to exchanges, one task a request, and what surrounds them.
 
-The common path is short: a head that arrived whole is parsed, an exchange made, a task started (eagerly where Python can), and the response
-leaves in one write; nothing is scheduled. Requests of a pipelining peer wait as bytes and are taken up in a loop, not by recursion.
-After a message that cannot be trusted, or a body that nobody read, the connection lingers: it stops sending, swallows a bounded amount for a
-bounded time, and closes, so that the peer can read the answer before a reset destroys it.
+The common path is short: a head that arrived whole is parsed, an exchange made, a task started (eagerly where Python
+can), and the response leaves in one write; nothing is scheduled. Requests of a pipelining peer wait as bytes and are
+taken up in a loop, not by recursion. After a message that cannot be trusted, or a body that nobody read, the connection
+lingers: it stops sending, swallows a bounded amount for a bounded time, and closes, so that the peer can read the
+answer before a reset destroys it.
 """
 
 import asyncio
 import logging
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from .errors import (
     ExchangeTimeout,
@@ -18,6 +19,7 @@ from .errors import (
     LocalProtocolError,
     PayloadAccessError,
     PeerDisconnected,
+    ProtocolError,
     RemoteProtocolError,
 )
 from .exchange import Exchange
@@ -33,7 +35,19 @@ Service = Callable[[Exchange], Coroutine[Any, Any, None]]
 
 logger: Final = logging.getLogger("levante.http")
 
-_EAGER: Final = sys.version_info >= (3, 12)
+# An eager task runs at once, up to where it first waits: a handler that never waits never visits the event loop.
+_TASK_OPTIONS: Final[dict[str, Any]] = {"name": "levante-request"}
+if sys.version_info >= (3, 12):
+    _TASK_OPTIONS["eager_start"] = True
+
+# Constants of other modules, typed when compiled.
+_HEAD = POLL_HEAD
+_DATA = POLL_DATA
+_END = POLL_END
+_TURNS_LIMIT = MAX_BACK_TO_BACK
+_DRAINED_LIMIT = MAX_DRAINED_BODY
+_UNPARSED_LIMIT = MAX_UNPARSED
+_Task = asyncio.Task
 
 # What the connection is doing.
 _IDLE: Final = 0  # waiting for a request
@@ -59,15 +73,19 @@ class ConnectionOwner(Protocol):
 class AcceptedConnection(Link):
     """An asyncio protocol (by its methods) that serves HTTP/1.1 on one connection.
 
-    `service` is called with each Exchange and must have finished it when its coroutine returns; if it has not, or raises, that is logged
-    once and answered with 500, or with a reset if the head has been sent.
+    `service` is called with each Exchange and must have finished it when its coroutine returns; if it has not, or
+    raises, that is logged once and answered with 500, or with a reset if the head has been sent.
     """
 
     __slots__ = (
         "_activity",
+        "_body_timeout",
         "_busy",
         "_cancel_on_disconnect",
         "_head_begun",
+        "_head_timeout",
+        "_keepalive_timeout",
+        "_lingering_timeout",
         "_logger",
         "_next",
         "_owner",
@@ -94,6 +112,11 @@ class AcceptedConnection(Link):
     ) -> None:
         self._timeouts = ServerTimeouts() if timeouts is None else timeouts
         super().__init__(Role.SERVER, Limits() if limits is None else limits, self._timeouts.write or 0.0)
+        # Seconds, 0 for none.
+        self._head_timeout = self._timeouts.head or 0.0
+        self._body_timeout = self._timeouts.body_idle or 0.0
+        self._keepalive_timeout = self._timeouts.keepalive or 0.0
+        self._lingering_timeout = self._timeouts.lingering or 0.0
         self._service = service
         self._owner = owner
         self._tcp_keepalive = tcp_keepalive
@@ -116,7 +139,7 @@ class AcceptedConnection(Link):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._opened(transport, tcp_keepalive=self._tcp_keepalive)
-        self._read_within(self._timeouts.head or 0.0)
+        self._read_within(self._head_timeout)
         if self._owner is not None:
             self._owner.connection_made(self)
 
@@ -147,7 +170,7 @@ class AcceptedConnection(Link):
             exchange.keep_alive = False
         if not self._busy:
             self._advance()
-        return not self._closing and not self.is_secure()
+        return not self.is_closing() and not self.is_secure()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._activity == _UPGRADED:
@@ -217,7 +240,7 @@ class AcceptedConnection(Link):
     def _advance(self) -> None:
         """Walk over what has been received as far as it goes."""
         self._busy = True
-        turns = MAX_BACK_TO_BACK
+        turns = _TURNS_LIMIT
         try:
             while self._step():
                 if self._activity == _IDLE:
@@ -227,7 +250,7 @@ class AcceptedConnection(Link):
                         break
         finally:
             self._busy = False
-        if self._activity == _SERVING and not self._paused and self._h1.buffered() > MAX_UNPARSED:
+        if self._activity == _SERVING and not self._paused and self._h1.buffered() > _UNPARSED_LIMIT:
             self.pause_reading()
 
     def _resume_advance(self) -> None:
@@ -242,13 +265,13 @@ class AcceptedConnection(Link):
             event = self._h1.poll()
         except RemoteProtocolError as error:
             return self._refuse(error)
-        if event == POLL_HEAD:
-            self._begin(self._h1.head)
+        if event == _HEAD:
+            self._begin(cast("RequestHead", self._h1.head))
             return True
-        if event == POLL_DATA:
+        if event == _DATA:
             self._take_data()
             return True
-        if event == POLL_END:
+        if event == _END:
             self._take_end()
             return True
         self._wait_for_peer()
@@ -261,11 +284,11 @@ class AcceptedConnection(Link):
                 self._close_transport()
             elif self._h1.buffered() > 0 and not self._head_begun:
                 self._head_begun = True
-                self._read_within(self._timeouts.head or 0.0)
+                self._read_within(self._head_timeout)
         elif self._activity == _SERVING:
             self._reading_changed()
 
-    def _begin(self, head: Any) -> None:
+    def _begin(self, head: RequestHead) -> None:
         self._head_begun = False
         self._read_deadline = 0.0
         self._activity = _SERVING
@@ -278,10 +301,11 @@ class AcceptedConnection(Link):
         if self._retiring:
             exchange.keep_alive = False
         self.current = exchange
-        # What came with the head belongs in the body before the service looks: a small one is then read without waiting.
+        # What came with the head belongs in the body before the service looks: a small one is then read without
+        # waiting.
         try:
             while self._h1.has_body_event():
-                if self._h1.poll() == POLL_DATA:
+                if self._h1.poll() == _DATA:
                     self._take_data()
                 else:
                     self._take_end()
@@ -297,19 +321,23 @@ class AcceptedConnection(Link):
             if isinstance(error, IncompleteMessage):
                 self._close_transport()  # half a head, then the end: nobody waits for an answer
                 return False
-            self._read_deadline = 0.0
-            self._activity = _SERVING
-            exchange = Exchange(self, self._h1, RequestHead.build("UNKNOWN", "/"), EMPTY_PAYLOAD, self._server_line)
-            exchange.error = error
-            exchange.keep_alive = False
-            self.current = exchange
-            self._serve(exchange)
+            self._serve_error(error)
         elif self._activity == _SERVING:
             if self.current is not None and not self.current.body.is_eof() and self.current.body.exception() is None:
                 self.current.body.set_exception(error)
         else:
             self._linger()
         return False
+
+    def _serve_error(self, error: ProtocolError) -> None:
+        """Let the service answer what is no request."""
+        self._read_deadline = 0.0
+        self._activity = _SERVING
+        exchange = Exchange(self, self._h1, RequestHead.build("UNKNOWN", "/"), EMPTY_PAYLOAD, self._server_line)
+        exchange.error = error
+        exchange.keep_alive = False
+        self.current = exchange
+        self._serve(exchange)
 
     def _take_data(self) -> None:
         h1 = self._h1
@@ -331,10 +359,7 @@ class AcceptedConnection(Link):
         if self._owner is not None:
             self._owner.request_started(self)
         coroutine = self._service(exchange)
-        if _EAGER:
-            task = asyncio.Task(coroutine, loop=self.loop, name="levante-request", eager_start=True)
-        else:
-            task = asyncio.Task(coroutine, loop=self.loop, name="levante-request")
+        task = _Task(coroutine, loop=self.loop, **_TASK_OPTIONS)
         if task.done():
             self._served(task)
         else:
@@ -358,12 +383,14 @@ class AcceptedConnection(Link):
         if self._activity == _UPGRADED or self.lost:
             return
         if not exchange.body.is_eof() and exchange.body.exception() is None:
-            exchange.body.set_exception(PayloadAccessError("the body of a request that has been answered; read it before"))
+            exchange.body.set_exception(
+                PayloadAccessError("the body of a request that has been answered; read it before")
+            )
         self._activity = _IDLE
         if self._closing:
             return
         self._settle(exchange)
-        if not self._busy and not self._closing and self._activity != _LINGERING:
+        if not self._busy:
             self._advance()
 
     def _settle(self, exchange: Exchange) -> None:
@@ -372,11 +399,11 @@ class AcceptedConnection(Link):
         if h1.is_our_turn_over() and h1.keep_alive and exchange.keep_alive:
             if h1.is_peer_done():
                 self._next_cycle()
-            elif h1.remaining_body() <= MAX_DRAINED_BODY and not self._eof:
+            elif h1.remaining_body() <= _DRAINED_LIMIT and not self._eof:
                 self._activity = _DRAINING
                 self._swallowed = 0
                 self.resume_reading()
-                self._read_within(self._timeouts.lingering or 0.0)
+                self._read_within(self._lingering_timeout)
             else:
                 self._linger()
         elif h1.is_peer_done() and h1.buffered() == 0:
@@ -392,7 +419,7 @@ class AcceptedConnection(Link):
             return
         if self._paused:
             self.resume_reading()
-        self._read_within(self._timeouts.keepalive or 0.0)
+        self._read_within(self._keepalive_timeout)
 
     def _answer_for(self, exchange: Exchange, error: BaseException | None) -> None:
         """Say what a service failed to say: it raised, or returned too early."""
@@ -429,11 +456,11 @@ class AcceptedConnection(Link):
         if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
         self.resume_reading()
-        self._read_within(self._timeouts.lingering)
+        self._read_within(self._lingering_timeout)
 
     def _swallow(self, count: int) -> None:
         self._swallowed += count
-        if self._swallowed > MAX_DRAINED_BODY:
+        if self._swallowed > _DRAINED_LIMIT:
             if self._activity == _LINGERING:
                 self._close_transport()
             else:
@@ -447,7 +474,7 @@ class AcceptedConnection(Link):
         if waits_for_us or self._h1.remaining_body() == 0:
             self._read_deadline = 0.0
         else:
-            self._read_within(self._timeouts.body_idle or 0.0)
+            self._read_within(self._body_timeout)
 
     def _expired(self) -> None:
         if self._activity == _SERVING:
@@ -456,11 +483,6 @@ class AcceptedConnection(Link):
                 exchange.keep_alive = False
                 exchange.body.set_exception(ExchangeTimeout("body"))
         elif self._activity == _IDLE and self._h1.buffered() > 0:
-            self._activity = _SERVING
-            exchange = Exchange(self, self._h1, RequestHead.build("UNKNOWN", "/"), EMPTY_PAYLOAD, self._server_line)
-            exchange.error = RemoteProtocolError("the head of a request did not come in time", status=408)
-            exchange.keep_alive = False
-            self.current = exchange
-            self._serve(exchange)
+            self._serve_error(RemoteProtocolError("the head of a request did not come in time", status=408))
         else:
             self._close_transport()

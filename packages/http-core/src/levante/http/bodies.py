@@ -1,8 +1,10 @@
-"""The framing of message bodies as they arrive: a known length, chunks with trailers, or everything until the peer closes (RFC 9112 6, 7).
+"""The framing of message bodies as they arrive: a known length, chunks with trailers, or everything until the peer
+closes (RFC 9112 6, 7).
 
-A decoder is fed [start, end) of the received bytes, consumes what belongs to the body and says how far it came. What it decoded stands in
-`data` (consecutive small chunks come out as one piece, so a million one-byte chunks do not make a million events), the ends of HTTP
-chunks as offsets into it in `chunk_ends`. It keeps no input: a byte at a time costs the same as a block at a time.
+A decoder is fed [start, end) of the received bytes, consumes what belongs to the body and says how far it came. What it
+decoded stands in `data` (consecutive small chunks come out as one piece, so a million one-byte chunks do not make a
+million events), the ends of HTTP chunks as offsets into it in `chunk_ends`. It keeps no input: a byte at a time costs
+the same as a block at a time.
 """
 
 from typing import Final
@@ -15,6 +17,12 @@ from .limits import MAX_CHUNK_SIZE_DIGITS, Limits
 from .octets import BLANK, TOKEN, VALUE, span, span_back
 from .streams import NO_TRAILERS
 
+# Constants of other modules, typed when compiled.
+_BLANK = BLANK
+_TOKEN = TOKEN
+_VALUE = VALUE
+_DIGITS_LIMIT = MAX_CHUNK_SIZE_DIGITS
+
 # The states of a chunked body, in the order of the grammar.
 _SIZE: Final = 0
 _EXTENSION: Final = 1
@@ -24,10 +32,11 @@ _CONTENT_CR: Final = 4
 _CONTENT_LF: Final = 5
 _TRAILER: Final = 6
 
-# Fields that may not arrive behind the body, for they say how to frame, route or authenticate it (RFC 9110 6.5.1). They are dropped.
+# Fields that may not arrive behind the body, for they say how to frame, route or authenticate it (RFC 9110 6.5.1). They
+# are dropped.
 _NO_TRAILER: Final = frozenset(
-    b"authorization content-encoding content-length content-range content-type cookie host max-forwards proxy-authorization "
-    b"set-cookie te trailer transfer-encoding connection upgrade expect cache-control".split()
+    b"authorization content-encoding content-length content-range content-type cookie host max-forwards "
+    b"proxy-authorization set-cookie te trailer transfer-encoding connection upgrade expect cache-control".split()
 )
 
 
@@ -43,8 +52,10 @@ class BodyDecoder:
         self.trailers: CIMultiDictProxy[str] = NO_TRAILERS
 
     def feed(self, data: bytes, start: int, end: int) -> int:
-        """Decode [start, end) as far as it belongs to the body; the index behind that. RemoteProtocolError on the first bad byte."""
-        raise NotImplementedError
+        """Decode [start, end) as far as it belongs to the body; the index behind that. RemoteProtocolError on the first
+        bad byte.
+        """
+        raise NotImplementedError("a framing must say how it decodes")
 
 
 class LengthDecoder(BodyDecoder):
@@ -76,7 +87,9 @@ class CloseDecoder(BodyDecoder):
 
 
 class ChunkedDecoder(BodyDecoder):
-    """A body in chunks (RFC 9112 7.1): exact hexadecimal sizes, extensions skipped and counted, CRLF only, trailers collected."""
+    """A body in chunks (RFC 9112 7.1): exact hexadecimal sizes, extensions skipped and counted, CRLF only, trailers
+    collected.
+    """
 
     __slots__ = (
         "_digits",
@@ -142,10 +155,12 @@ class ChunkedDecoder(BodyDecoder):
             if self._state == _SIZE:
                 if not self._digit(octet):
                     if octet not in b";\r" or self._digits == 0:
-                        raise RemoteProtocolError(f"byte {shown(data[at : at + 1])} in a chunk size; expected hexadecimal digits, CRLF")
+                        raise RemoteProtocolError(
+                            f"byte {shown(data[at : at + 1])} in a chunk size; expected hexadecimal digits, CRLF"
+                        )
                     self._state = _EXTENSION if octet == 0x3B else _SIZE_LF
             elif self._state == _EXTENSION:
-                stop = span(data, at, min(end, at + self._max_extensions - self._extensions + 1), VALUE)
+                stop = span(data, at, min(end, at + self._max_extensions - self._extensions + 1), _VALUE)
                 self._extensions += stop - at
                 if self._extensions > self._max_extensions:
                     raise LimitExceeded("max_chunk_extensions", maximum=self._max_extensions)
@@ -157,7 +172,9 @@ class ChunkedDecoder(BodyDecoder):
                 self._state = _SIZE_LF
             elif self._state == _CONTENT_CR:
                 if octet != 0x0D:
-                    raise RemoteProtocolError(f"{shown(data[at : at + 1])} behind the content of a chunk; expected CRLF")
+                    raise RemoteProtocolError(
+                        f"{shown(data[at : at + 1])} behind the content of a chunk; expected CRLF"
+                    )
                 self._state = _CONTENT_LF
             else:
                 if octet != 0x0A:
@@ -187,8 +204,8 @@ class ChunkedDecoder(BodyDecoder):
             value = (octet | 0x20) - 0x57
         else:
             return False
-        if self._digits == MAX_CHUNK_SIZE_DIGITS:
-            raise LimitExceeded("digits of a chunk size", maximum=MAX_CHUNK_SIZE_DIGITS, status=400)
+        if self._digits == _DIGITS_LIMIT:
+            raise LimitExceeded("digits of a chunk size", maximum=_DIGITS_LIMIT, status=400)
         self._digits += 1
         self._size = self._size * 16 + value
         return True
@@ -211,18 +228,18 @@ class ChunkedDecoder(BodyDecoder):
             self._finish()
             return
         end = len(line)
-        colon = span(line, 0, end, TOKEN)
+        colon = span(line, 0, end, _TOKEN)
         if colon == 0 or (colon < end and line[colon] != 0x3A):
             refuse_name(line, 0, colon)
-        last = span(line, min(colon + 1, end), end, VALUE)
+        last = span(line, min(colon + 1, end), end, _VALUE)
         if last < end and (line[last] != 0x0D or (last + 1 < end and line[last + 1] != 0x0A)):
             refuse_value(line, 0, colon, last)
         if not complete or self._trailer_size > self._max_trailer_size:
             raise LineTooLong("max_trailer_size", maximum=self._max_trailer_size)
         if len(self._fields) == self._max_trailers:
             raise LimitExceeded("max_trailers", maximum=self._max_trailers)
-        first = span(line, colon + 1, last, BLANK)
-        self._fields.append((line[:colon], line[first : span_back(line, first, last, BLANK)]))
+        first = span(line, colon + 1, last, _BLANK)
+        self._fields.append((line[:colon], line[first : span_back(line, first, last, _BLANK)]))
 
     def _finish(self) -> None:
         self.done = True

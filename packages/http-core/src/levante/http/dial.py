@@ -1,13 +1,14 @@
 """The asyncio driver of a dialled connection: the mirror image of the accepted one.
 
-One exchange at a time. Bytes that arrive while none is running belong to nobody and close the connection, so that no response is ever
-taken for the answer to a later request. An exchange is over when the request has been sent and the response been received; its owner is
-told by `on_done` and asks `is_reusable()` whether the connection may go back to the pool.
+One exchange at a time. Bytes that arrive while none is running belong to nobody and close the connection, so that no
+response is ever taken for the answer to a later request. An exchange is over when the request has been sent and the
+response been received; its owner is told by `on_done` and asks `is_reusable()` whether the connection may go back to
+the pool.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from .errors import ExchangeTimeout, IncompleteMessage, LocalProtocolError, PeerDisconnected, RemoteProtocolError
 from .exchange import Buffer
@@ -18,14 +19,22 @@ from .links import Link
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .writers import Headers
 
+# Constants of other modules, typed when compiled.
+_HEAD = POLL_HEAD
+_DATA = POLL_DATA
+_END = POLL_END
+_UNKNOWN_LENGTH = UNKNOWN_LENGTH
+_JOINED_LIMIT = MAX_JOINED_BODY
+
 _CONTINUE: Final = 100
 
 
 class ClientExchange:
     """One request and its response, from the client's side.
 
-    Send with `send_head`, `write`, `finish` (or all at once with `request`), then await `response()` and read `body`. `informational` are the
-    interim responses so far; `started` says whether anything of an answer has come, without which an idempotent request may be sent again.
+    Send with `send_head`, `write`, `finish` (or all at once with `request`), then await `response()` and read `body`.
+    `informational` are the interim responses so far; `started` says whether anything of an answer has come, without
+    which an idempotent request may be sent again.
     """
 
     __slots__ = (
@@ -70,15 +79,15 @@ class ClientExchange:
     ) -> None:
         """Begin the request with its head; it is written together with the first piece of the body.
 
-        `headers` must have a Host. `length` is that of the body, 0 for none, None for unknown (chunked). With `expect_continue`, which adds
-        the Expect field, the head leaves at once; await `wait_continue()` before the body. IllegalCharacter and LocalProtocolError are
-        raised before anything is written.
+        `headers` must have a Host. `length` is that of the body, 0 for none, None for unknown (chunked). With
+        `expect_continue`, which adds the Expect field, the head leaves at once; await `wait_continue()` before the
+        body. IllegalCharacter and LocalProtocolError are raised before anything is written.
         """
         pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
         if expect_continue:
             pairs.append(("Expect", "100-continue"))
         self._check_connected()
-        self._head_bytes = self._h1.send_request(method, target, pairs, UNKNOWN_LENGTH if length is None else length)
+        self._head_bytes = self._h1.send_request(method, target, pairs, _UNKNOWN_LENGTH if length is None else length)
         if expect_continue:
             self._send(b"")
 
@@ -86,9 +95,9 @@ class ClientExchange:
         """Send a whole request in one write. Raises as `send_head` does."""
         self._check_connected()
         head = self._h1.send_request(method, target, headers, len(body))
-        data = self._h1.send_data(body)
+        data = self._h1.send_data(body if type(body) is bytes else bytes(body))
         tail = self._h1.end(None)
-        if len(data) > MAX_JOINED_BODY:
+        if len(data) > _JOINED_LIMIT:
             self._send(head)
             self._send(data + tail)
         else:
@@ -98,15 +107,15 @@ class ClientExchange:
     async def write(self, data: Buffer) -> None:
         """Write a piece of the body; waits while more is unsent than the high-water mark allows.
 
-        PeerDisconnected when the connection is gone, LocalProtocolError beyond Content-Length. After an early final response writing
-        goes on to work; whoever does not want to stops, and the connection is then not reused.
+        PeerDisconnected when the connection is gone, LocalProtocolError beyond Content-Length. After an early final
+        response writing goes on to work; whoever does not want to stops, and the connection is then not reused.
         """
         self._send(self._h1.send_data(data if type(data) is bytes else bytes(data)))
         if self.connection.write_paused:
             await self.connection.wait_writable()
 
     async def finish(self, trailers: Mapping[str, str] | None = None) -> None:
-        """End the request; `trailers` need a chunked body. LocalProtocolError if the body is shorter than its length."""
+        """End the request; `trailers` need a chunked body. LocalProtocolError for a body shorter than its length."""
         self._send(self._h1.end(trailers))
         self._finished()
 
@@ -127,8 +136,8 @@ class ClientExchange:
     async def response(self) -> ResponseHead:
         """The head of the final response (101 counts as one).
 
-        PeerDisconnected if the connection is lost before a byte of it, IncompleteMessage if inside it, RemoteProtocolError if it is
-        malformed, ExchangeTimeout when nothing comes for `read_timeout`.
+        PeerDisconnected if the connection is lost before a byte of it, IncompleteMessage if inside it,
+        RemoteProtocolError if it is malformed, ExchangeTimeout when nothing comes for `read_timeout`.
         """
         if self.head is None and self.error is None:
             if self._response is not None:
@@ -148,7 +157,9 @@ class ClientExchange:
         return self.error is not None or (self.finished and self.head is not None and self._h1_done())
 
     def on_done(self, callback: "Callable[[ClientExchange], None]") -> None:
-        """Call `callback` with this exchange once it is done, at once if it is; then ask the connection whether it is reusable."""
+        """Call `callback` with this exchange once it is done, at once if it is; then ask the connection whether it is
+        reusable.
+        """
         if self.connection.current is not self:
             callback(self)
         else:
@@ -159,7 +170,9 @@ class ClientExchange:
         self.connection.abort()
 
     def upgrade(self, protocol: asyncio.BaseProtocol) -> asyncio.Transport:
-        """Hand the connection over to `protocol` after 101 or a 2xx to CONNECT, with every byte that came behind the head."""
+        """Hand the connection over to `protocol` after 101 or a 2xx to CONNECT, with every byte that came behind the
+        head.
+        """
         if not self._h1.is_switched():
             raise LocalProtocolError("upgrade() without a response that switches protocols")
         return self.connection.hand_over(protocol)
@@ -199,7 +212,7 @@ class ClientExchange:
     def _h1_done(self) -> bool:
         return self._h1.is_peer_done() or self._h1.is_switched() or self.connection.current is not self
 
-    def _continued(self, came: bool) -> None:  # noqa: FBT001 - the answer that wait_continue() returns
+    def _continued(self, came: bool) -> None:
         if self._continue is not None and not self._continue.done():
             self._continue.set_result(came)
 
@@ -225,7 +238,8 @@ class ClientExchange:
 class DialedConnection(Link):
     """An asyncio protocol (by its methods) for one connection that was dialled.
 
-    `read_timeout` is the longest silence, in seconds, while a response is expected; None: no limit. An exchange takes it over and may change it.
+    `read_timeout` is the longest silence, in seconds, while a response is expected; None: no limit. An exchange takes
+    it over and may change it.
     """
 
     __slots__ = ("_read_timeout", "_upgraded", "current")
@@ -255,7 +269,9 @@ class DialedConnection(Link):
         if self.lost or self.transport is None or self.is_closing():
             raise self.disconnected_error()
         if self.current is not None:
-            raise LocalProtocolError("an exchange on a connection where another one is running; begin it when that is done")
+            raise LocalProtocolError(
+                "an exchange on a connection where another one is running; begin it when that is done"
+            )
         exchange = ClientExchange(self, self._h1, self._read_timeout)
         self.current = exchange
         return exchange
@@ -360,11 +376,11 @@ class DialedConnection(Link):
         try:
             while self.current is exchange:
                 event = h1.poll()
-                if event == POLL_HEAD:
-                    self._take_head(exchange, h1.head)
-                elif event == POLL_DATA:
+                if event == _HEAD:
+                    self._take_head(exchange, cast("ResponseHead", h1.head))
+                elif event == _DATA:
                     exchange.body.feed_data(h1.data, h1.chunk_ends or ())
-                elif event == POLL_END:
+                elif event == _END:
                     self._take_end(exchange)
                 else:
                     break
@@ -377,7 +393,7 @@ class DialedConnection(Link):
         if self.current is exchange:
             self.watch_reading(exchange)
 
-    def _take_head(self, exchange: ClientExchange, head: Any) -> None:
+    def _take_head(self, exchange: ClientExchange, head: ResponseHead) -> None:
         if head.status >= 200 and not self._h1.is_switched():
             exchange.body = StreamReader(self, self.limits.read_bufsize, loop=self.loop)
         exchange.take_head(head)

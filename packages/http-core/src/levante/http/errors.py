@@ -1,17 +1,17 @@
 """The error tree of the engines: whose fault it is, the status a server should answer with, and the facts.
 
-    ProtocolError
-        LocalProtocolError          our side broke the rules
-            IllegalCharacter        (also ValueError) a control character on its way into a head
-            PayloadAccessError      a body was read after its exchange was over
-        RemoteProtocolError         the peer broke them
-            LimitExceeded           something was larger, longer or more than allowed
-                LineTooLong
-            IncompleteMessage       the peer closed inside a message
-            ContentCodingError      a coded body is broken, cut short or too large
-            MalformedContent        (also ValueError) a form or multipart body breaks its own grammar
-    PeerDisconnected                (ConnectionResetError) the connection is gone
-    ExchangeTimeout                 (TimeoutError) a driver waited long enough
+ProtocolError
+    LocalProtocolError          our side broke the rules
+        IllegalCharacter        (also ValueError) a control character on its way into a head
+        PayloadAccessError      a body was read after its exchange was over
+    RemoteProtocolError         the peer broke them
+        LimitExceeded           something was larger, longer or more than allowed
+            LineTooLong
+        IncompleteMessage       the peer closed inside a message
+        ContentCodingError      a coded body is broken, cut short or too large
+        MalformedContent        (also ValueError) a form or multipart body breaks its own grammar
+PeerDisconnected                (ConnectionResetError) the connection is gone
+ExchangeTimeout                 (TimeoutError) a driver waited long enough
 """
 
 from typing import Final
@@ -52,7 +52,7 @@ class LocalProtocolError(ProtocolError):
 
 
 class IllegalCharacter(LocalProtocolError, ValueError):
-    """A name, value, reason, method or target holds a character that would end its line or be refused (RFC 9110 5.5)."""
+    """A name, value, reason, method or target holds a character that would end its line (RFC 9110 5.5)."""
 
 
 class PayloadAccessError(LocalProtocolError):
@@ -92,7 +92,9 @@ class ContentCodingError(RemoteProtocolError):
 
 
 class MalformedContent(RemoteProtocolError, ValueError):
-    """A form or multipart body breaks the grammar of its type, while its framing is sound (400, 415 for an unknown charset)."""
+    """A form or multipart body breaks the grammar of its type, while its framing is sound (400, 415 for an unknown
+    charset).
+    """
 
 
 class PeerDisconnected(ConnectionResetError):

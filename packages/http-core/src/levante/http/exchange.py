@@ -1,7 +1,8 @@
 """The server's side of one request and its response: the seam above which nobody knows which version of HTTP is spoken.
 
-A driver makes an exchange and gives it to the service, which answers through it: `send_head`, `write`, `finish`, or all in one by `respond`.
-The head waits in memory until the first byte of the body, so that a small response leaves in one write.
+A driver makes an exchange and gives it to the service, which answers through it: `send_head`, `write`, `finish`, or all
+in one by `respond`. The head waits in memory until the first byte of the body, so that a small response leaves in one
+write.
 """
 
 import asyncio
@@ -19,6 +20,11 @@ from .versions import HttpVersion11
 from .writers import Headers
 
 Buffer = bytes | bytearray | memoryview
+
+# Constants of other modules, typed when compiled.
+_UNKNOWN_LENGTH = UNKNOWN_LENGTH
+_DRAINED_LIMIT = MAX_DRAINED_BODY
+_JOINED_LIMIT = MAX_JOINED_BODY
 
 _CONTINUE: Final = b"100-continue"
 
@@ -48,10 +54,10 @@ def date_line() -> str:
 class Exchange:
     """One request and the means to answer it.
 
-    `head` is the request's head, `body` its body (EMPTY_PAYLOAD when there is none). `error` is set if the peer sent something that is no
-    request: `head` is then synthetic, and the connection closes after the answer. `keep_alive` may be set to False before the head is
-    sent; `cancel_on_disconnect` may be set at any time. `status`, `head_sent`, `finished` and `bytes_sent` (heads included) tell how far
-    the answer is.
+    `head` is the request's head, `body` its body (EMPTY_PAYLOAD when there is none). `error` is set if the peer sent
+    something that is no request: `head` is then synthetic, and the connection closes after the answer. `keep_alive` may
+    be set to False before the head is sent; `cancel_on_disconnect` may be set at any time. `status`, `head_sent`,
+    `finished` and `bytes_sent` (heads included) tell how far the answer is.
     """
 
     __slots__ = (
@@ -74,7 +80,9 @@ class Exchange:
         "status",
     )
 
-    def __init__(self, connection: Link, h1: Connection, head: RequestHead, body: StreamReader, server_line: str) -> None:
+    def __init__(
+        self, connection: Link, h1: Connection, head: RequestHead, body: StreamReader, server_line: str
+    ) -> None:
         self.connection = connection
         self.head = head
         self.body = body
@@ -116,7 +124,8 @@ class Exchange:
     def is_disconnected(self) -> bool:
         """Whether the connection is gone, or the peer has finished sending.
 
-        The latter nearly always means that it is gone too, but a peer may close its half and wait: keep answering it until that fails.
+        The latter nearly always means that it is gone too, but a peer may close its half and wait: keep answering it
+        until that fails.
         """
         return self.connection.has_eof()
 
@@ -140,7 +149,9 @@ class Exchange:
     # Answering.
 
     def send_continue(self) -> None:
-        """Tell the peer to send its body, if it waits for that (RFC 9110 10.1.1): once, and only while none of it has come."""
+        """Tell the peer to send its body, if it waits for that (RFC 9110 10.1.1): once, and only while none of it has
+        come.
+        """
         due, self.continue_due = self.continue_due, False
         if due and not self.head_sent and self.body.total_bytes == 0 and not self.body.is_eof():
             self.send_informational(100)
@@ -154,11 +165,12 @@ class Exchange:
     def send_head(self, status: int, reason: str | None, headers: Headers, *, length: int | None) -> None:
         """Begin the response with its head; it is written together with the first piece of the body.
 
-        `length` is that of the body; None if unknown: then chunked, or until close for HTTP/1.0. Date, Server, Connection and the framing
-        are added where `headers` lacks them. LocalProtocolError for control characters, two framings or a Content-Length unlike `length`,
-        before anything is written; PeerDisconnected when the connection is gone.
+        `length` is that of the body; None if unknown: then chunked, or until close for HTTP/1.0. Date, Server,
+        Connection and the framing are added where `headers` lacks them. LocalProtocolError for control characters, two
+        framings or a Content-Length unlike `length`, before anything is written; PeerDisconnected when the connection
+        is gone.
         """
-        self._make_head(status, reason, headers, UNKNOWN_LENGTH if length is None else length)
+        self._make_head(status, reason, headers, _UNKNOWN_LENGTH if length is None else length)
 
     async def write(self, data: Buffer) -> None:
         """Write a piece of the body; waits while more is unsent than the high-water mark allows.
@@ -170,15 +182,17 @@ class Exchange:
             await self.connection.wait_writable()
 
     def respond(self, status: int, reason: str | None, headers: Headers, body: bytes) -> None:
-        """Send head and whole body and finish, in one write. Raises as `send_head` and `write` do, before anything is written."""
-        if self._h1.remaining_body() and not self._drainable():
-            self.keep_alive = False
+        """Send head and whole body and finish, in one write. Raises as `send_head` and `write` do, before anything is
+        written.
+        """
+        if self._h1.remaining_body() > _DRAINED_LIMIT:
+            self.keep_alive = False  # nobody is going to read it
         if body and (status == 204 or status == 304):
             raise LocalProtocolError(f"{len(body)} bytes of body with status {status}, which has none")
-        self._make_head(status, reason, headers, UNKNOWN_LENGTH if status == 204 or status == 304 else len(body))
-        data = self._h1.send_data(body)
+        self._make_head(status, reason, headers, _UNKNOWN_LENGTH if status == 204 or status == 304 else len(body))
+        data = self._h1.send_data(body if type(body) is bytes else bytes(body))
         tail = self._h1.end(None)
-        if len(data) > MAX_JOINED_BODY:
+        if len(data) > _JOINED_LIMIT:
             self._send(b"")
             self._send(data + tail if tail else data)
         else:
@@ -186,7 +200,9 @@ class Exchange:
         self.finished = True
 
     async def finish(self, trailers: Mapping[str, str] | None = None) -> None:
-        """End the response; `trailers` need a chunked body. LocalProtocolError if the body is shorter than its Content-Length."""
+        """End the response; `trailers` need a chunked body. LocalProtocolError if the body is shorter than its
+        Content-Length.
+        """
         self._send(self._h1.end(trailers))
         self.finished = True
 
@@ -197,7 +213,7 @@ class Exchange:
         await self.connection.wait_writable()
 
     async def sendfile(self, file: BinaryIO, offset: int, count: int) -> None:
-        """Write `count` bytes of `file` from `offset` on as body; by the kernel where transport and loop can do that."""
+        """Write `count` bytes of `file` from `offset` on as body; by the kernel where transport and loop can."""
         h1 = self._h1
         if h1.drops_body():
             return
@@ -227,7 +243,9 @@ class Exchange:
         while sent < count:
             try:
                 async with asyncio.timeout(self.connection.write_timeout or None):
-                    step = await loop.sendfile(transport, file, offset + sent, min(count - sent, SENDFILE_STEP), fallback=False)
+                    step = await loop.sendfile(
+                        transport, file, offset + sent, min(count - sent, SENDFILE_STEP), fallback=False
+                    )
             except (NotImplementedError, asyncio.SendfileNotAvailableError):
                 break
             except TimeoutError:
@@ -247,7 +265,8 @@ class Exchange:
         self.connection.abort()
 
     def upgrade(self, protocol: asyncio.BaseProtocol, *, status: int = 101, headers: Headers) -> asyncio.Transport:
-        """Answer with `status` and hand the connection, with every byte that came behind the request, over to `protocol`.
+        """Answer with `status` and hand the connection, with every byte that came behind the request, over to
+        `protocol`.
 
         LocalProtocolError before the request's body has been received: its bytes are not the next protocol's.
         """
@@ -265,9 +284,6 @@ class Exchange:
     def _check_connected(self) -> None:
         if self.connection.lost:
             raise self.connection.disconnected_error()
-
-    def _drainable(self) -> bool:
-        return self._h1.remaining_body() <= MAX_DRAINED_BODY
 
     def _make_head(self, status: int, reason: str | None, headers: Headers, length: int) -> None:
         self._check_connected()

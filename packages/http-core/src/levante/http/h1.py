@@ -1,20 +1,21 @@
 """HTTP/1.1 without I/O, for both roles: received bytes go in, events come out; what we send goes in, bytes come out.
 
-Each side of a connection is in one of a few states. `_PEER_NAMES` and `_OUR_NAMES` name them, `_SENDING` says in which of ours what may
-be sent; the rest is walking. A cycle is one request with its response: it is over when both sides are DONE, and another may start if
-both agreed to keep the connection. Between the peer's DONE and the next cycle its further bytes stay unparsed (`buffered()` of
-them), which is how pipelining is bounded. The drivers call `poll()`, which returns numbers; `next_event()` is the same in objects.
+Each side of a connection is in one of a few states. `_PEER_NAMES` and `_OUR_NAMES` name them; each method that sends
+says in which of ours it may, each that polls what comes next. A cycle is one request with its response: it is over when
+both sides are DONE, and another may start if both agreed to keep the connection. Between the peer's DONE and the next
+cycle its further bytes stay unparsed (`buffered()` of them), which is how pipelining is bounded. The drivers call
+`poll()`, which returns numbers; `next_event()` is the same in objects.
 """
 
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from multidict import CIMultiDictProxy
 
 from .bodies import BodyDecoder, ChunkedDecoder, CloseDecoder, LengthDecoder
 from .errors import IncompleteMessage, LimitExceeded, LocalProtocolError, RemoteProtocolError, shown
 from .headparser import HeadParser
-from .heads import NO_LENGTH, Head, RequestHead, ResponseHead
+from .heads import Head, RequestHead, ResponseHead
 from .limits import Limits
 from .streams import NO_TRAILERS
 from .versions import HttpVersion11
@@ -27,6 +28,7 @@ from .writers import (
     FieldBlock,
     Headers,
     chunk,
+    encode,
     field_block,
     last_chunk,
     request_line,
@@ -95,14 +97,6 @@ _SWITCHED: Final = 3
 _ERROR: Final = 4
 _OUR_NAMES: Final = ("IDLE", "BODY", "DONE", "SWITCHED", "ERROR")
 
-# What may be sent in which of our states.
-_SENDING: Final = {
-    "a head": (_IDLE,),
-    "an interim response": (_IDLE,),
-    "body data": (_BODY,),
-    "the end of a message": (_BODY,),
-}
-
 # How our body is framed. NONE: there must not be one. DROPPED: there is one, but not on the wire (responses to HEAD).
 _FRAMED_NONE: Final = 0
 _FRAMED_DROPPED: Final = 1
@@ -111,6 +105,20 @@ _FRAMED_CHUNKED: Final = 3
 _FRAMED_CLOSE: Final = 4
 
 UNKNOWN_LENGTH: Final = -1
+
+# The same and constants of other modules, typed when compiled.
+_NEED_DATA = POLL_NEED_DATA
+_PAUSED = POLL_PAUSED
+_HEAD = POLL_HEAD
+_DATA = POLL_DATA
+_END = POLL_END
+_CLOSED = POLL_CLOSED
+_UNKNOWN_LENGTH = UNKNOWN_LENGTH
+_DATE = SEEN_DATE
+_SERVER = SEEN_SERVER
+_HOST = SEEN_HOST
+_FRAMING = SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING
+_VERSION_11 = HttpVersion11
 
 
 class Connection:
@@ -170,7 +178,8 @@ class Connection:
 
     def __repr__(self) -> str:
         role = "server" if self._server else "client"
-        return f"<Connection {role} ours {_OUR_NAMES[self._our]} peer {_PEER_NAMES[self._peer]} {self.buffered()} bytes unparsed>"
+        states = f"ours {_OUR_NAMES[self._our]} peer {_PEER_NAMES[self._peer]}"
+        return f"<Connection {role} {states} {self.buffered()} bytes unparsed>"
 
     # Receiving.
 
@@ -194,16 +203,15 @@ class Connection:
         return len(self._buffer) - self._position + (0 if self._more is None else len(self._more))
 
     def next_event(self) -> Event:
-        """The next thing that the peer said; RemoteProtocolError if it broke the rules, and again at every later call."""
+        """The next thing that the peer said; RemoteProtocolError now and ever after if it broke the rules."""
         event = self.poll()
-        if event == POLL_HEAD:
-            assert isinstance(self.head, RequestHead | ResponseHead)  # noqa: S101 - for the type checker
-            return self.head
-        if event == POLL_DATA:
+        if event == _HEAD:
+            return cast("RequestHead | ResponseHead", self.head)
+        if event == _DATA:
             return Data(self.data, tuple(self.chunk_ends or ()))
-        if event == POLL_END:
+        if event == _END:
             return EndOfMessage(self.trailers)
-        return NEED_DATA if event == POLL_NEED_DATA else PAUSED if event == POLL_PAUSED else ConnectionClosed
+        return NEED_DATA if event == _NEED_DATA else PAUSED if event == _PAUSED else ConnectionClosed
 
     def poll(self) -> int:
         """Advance by one event and return its number; see next_event()."""
@@ -213,10 +221,10 @@ class Connection:
             return self._poll_body()
         if self._peer == _PEER_END:
             self._peer = _PEER_DONE
-            return POLL_END
+            return _END
         if self._error is not None:
             raise self._error
-        return POLL_CLOSED if self._peer == _PEER_CLOSED else POLL_PAUSED
+        return _CLOSED if self._peer == _PEER_CLOSED else _PAUSED
 
     def is_peer_done(self) -> bool:
         """Whether the peer's message is complete."""
@@ -235,15 +243,17 @@ class Connection:
         return self._our == _DONE
 
     def remaining_body(self) -> int:
-        """How many bytes of the peer's body are still to come; UNKNOWN_LENGTH if only the peer knows."""
+        """How many bytes of the peer's body are still to come; _UNKNOWN_LENGTH if only the peer knows."""
         if self._peer != _PEER_BODY:
             return 0
-        return self._decoder.remaining if isinstance(self._decoder, LengthDecoder) else UNKNOWN_LENGTH
+        return self._decoder.remaining if isinstance(self._decoder, LengthDecoder) else _UNKNOWN_LENGTH
 
     def start_next_cycle(self) -> None:
         """Make ready for the next request; LocalProtocolError unless both sides are done and keep the connection."""
         if self._peer != _PEER_DONE or self._our != _DONE or not self.keep_alive:
-            raise LocalProtocolError(f"no next cycle on {self!r}; both sides must be done and willing to keep the connection")
+            raise LocalProtocolError(
+                f"no next cycle on {self!r}; both sides must be done and willing to keep the connection"
+            )
         self._peer = _PEER_HEAD
         self._our = _IDLE
         self._method = ""
@@ -252,7 +262,9 @@ class Connection:
         self.trailers = NO_TRAILERS
 
     def trailing_data(self) -> bytes:
-        """Hand out, once, the received bytes that have not been consumed: what belongs to the next protocol after an upgrade."""
+        """Hand out, once, the received bytes that have not been consumed: what belongs to the next protocol after an
+        upgrade.
+        """
         self._join()
         data = self._buffer[self._position :]
         self._buffer = b""
@@ -274,7 +286,9 @@ class Connection:
             return self._missing()
         try:
             if not self._server and self._our == _IDLE:
-                raise RemoteProtocolError(f"unsolicited bytes {shown(self._buffer[self._position :])}; expected none before a request")
+                raise RemoteProtocolError(
+                    f"unsolicited bytes {shown(self._buffer[self._position :])}; expected none before a request"
+                )
             head = self._parser.parse(self._buffer, self._position, end)
             self._scanned = head is None
             self._fresh_line = False
@@ -287,7 +301,7 @@ class Connection:
         except RemoteProtocolError as error:
             self._fail(error)
             raise
-        return POLL_HEAD
+        return _HEAD
 
     def _poll_body(self) -> int:
         decoder = self._decoder
@@ -298,7 +312,7 @@ class Connection:
         if self._position == end:
             if self._eof and isinstance(decoder, CloseDecoder):
                 self._peer = _PEER_DONE
-                return POLL_END
+                return _END
             return self._missing()
         try:
             position = decoder.feed(self._buffer, self._position, end)
@@ -313,17 +327,17 @@ class Connection:
             self._decoder = None
             self._peer = _PEER_END
         if self.data or self.chunk_ends:
-            return POLL_DATA
+            return _DATA
         return self.poll()
 
     def _missing(self) -> int:
         """Nothing more can be said about the bytes so far."""
         if not self._eof:
-            return POLL_NEED_DATA
+            return _NEED_DATA
         if self._peer == _PEER_HEAD and self.buffered() == 0 and (self._server or self._our == _IDLE):
             self._peer = _PEER_CLOSED
             self.keep_alive = False
-            return POLL_CLOSED
+            return _CLOSED
         error = IncompleteMessage("the peer closed the connection inside a message")
         self._fail(error)
         raise error
@@ -361,7 +375,7 @@ class Connection:
         self.keep_alive = self.keep_alive and head.keep_alive
         if self._method == "HEAD" or status == 204 or status == 304:
             return _PEER_END
-        if not head.chunked and head.length == NO_LENGTH:
+        if not head.chunked and head.length == _UNKNOWN_LENGTH:
             self._decoder = CloseDecoder()
             self.keep_alive = False
             return _PEER_BODY
@@ -380,34 +394,37 @@ class Connection:
 
     def send_informational(self, status: int, headers: Headers = ()) -> bytes:
         """An interim response (1xx but 101)."""
-        self._check("an interim response")
+        self._check("an interim response", _IDLE)
         if not 100 <= status < 200 or status == 101:
             raise LocalProtocolError(f"interim status {status}; expected 100 to 199 without 101")
-        block = field_block(headers, SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING)
-        return _encode(status_line(status, None), block.text, "\r\n")
+        block = field_block(headers, _FRAMING)
+        return encode((status_line(status, None), block.text, "\r\n"))
 
     def send_response(
         self,
         status: int,
         reason: str | None,
         headers: Headers,
-        length: int = UNKNOWN_LENGTH,
-        keep_alive: bool = True,  # noqa: FBT001, FBT002 - the compiled form calls by position
+        length: int = _UNKNOWN_LENGTH,
+        keep_alive: bool = True,
         date_line: str = "",
         server_line: str = "",
     ) -> bytes:
         """The head of a final response.
 
-        `length` is that of the body if known. `date_line` and `server_line` are whole lines that are added where `headers` has no such
-        field. LocalProtocolError for an illegal character, two framings, or a Content-Length unlike `length`.
+        `length` is that of the body if known. `date_line` and `server_line` are whole lines that are added where
+        `headers` has no such field. LocalProtocolError for an illegal character, two framings, or a Content-Length
+        unlike `length`.
         """
-        self._check("a head")
+        self._check("a head", _IDLE)
         line = status_line(status, reason)
         if status < 200:
-            raise LocalProtocolError(f"final status {status}; expected 200 or more, or send_informational() or switch()")
+            raise LocalProtocolError(
+                f"final status {status}; expected 200 or more, or send_informational() or switch()"
+            )
         method = self._method
         if status == 204 or status == 304 or (method == "CONNECT" and status < 300):
-            block = field_block(headers, SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING)
+            block = field_block(headers, _FRAMING)
             framing = ""
             self._framed = _FRAMED_NONE
         else:
@@ -417,24 +434,31 @@ class Connection:
                 keep_alive = False
         self.keep_alive = self.keep_alive and keep_alive and not block.close
         self._our = _BODY
-        return _encode(
-            line,
-            block.text,
-            "" if block.seen & SEEN_DATE else date_line,
-            "" if block.seen & SEEN_SERVER else server_line,
-            framing,
-            self._connection_line(block),
-            "\r\n",
+        return encode(
+            (
+                line,
+                block.text,
+                "" if block.seen & _DATE else date_line,
+                "" if block.seen & _SERVER else server_line,
+                framing,
+                self._connection_line(block),
+                "\r\n",
+            )
         )
 
     def send_request(self, method: str, target: str, headers: Headers, length: int = 0) -> bytes:
-        """The head of a request whose body has `length` bytes (UNKNOWN_LENGTH: chunked); `headers` must have a Host."""
-        self._check("a head")
+        """The head of a request with `length` bytes of body (UNKNOWN_LENGTH: chunked); `headers` must have a Host."""
+        self._check("a head", _IDLE)
         line = request_line(method, target)
         block = field_block(headers)
-        if not block.seen & SEEN_HOST:
+        if not block.seen & _HOST:
             raise LocalProtocolError("no Host among the headers; HTTP/1.1 demands one")
-        if length == 0 and block.length == NO_LENGTH and not block.chunked and method not in ("POST", "PUT", "PATCH"):
+        if (
+            length == 0
+            and block.length == _UNKNOWN_LENGTH
+            and not block.chunked
+            and method not in ("POST", "PUT", "PATCH")
+        ):
             framing = ""
             self._framed = _FRAMED_NONE
         else:
@@ -443,11 +467,11 @@ class Connection:
         self._upgrade_sent = block.upgrade
         self.keep_alive = not block.close
         self._our = _BODY
-        return _encode(line, block.text, framing, "\r\n")
+        return encode((line, block.text, framing, "\r\n"))
 
     def send_data(self, data: bytes) -> bytes:
         """A piece of our body, framed. LocalProtocolError beyond Content-Length, or where no body may be."""
-        self._check("body data")
+        self._check("body data", _BODY)
         if self._framed == _FRAMED_LENGTH:
             if len(data) > self._remaining:
                 raise LocalProtocolError(f"{len(data)} bytes of body where Content-Length leaves {self._remaining}")
@@ -464,7 +488,7 @@ class Connection:
 
         LocalProtocolError if the body is shorter than its Content-Length: the connection must then be dropped.
         """
-        self._check("the end of a message")
+        self._check("the end of a message", _BODY)
         if self._framed == _FRAMED_LENGTH and self._remaining:
             self._our = _ERROR
             self.keep_alive = False
@@ -490,47 +514,51 @@ class Connection:
         if self._framed == _FRAMED_LENGTH:
             self._remaining -= count
 
-    def switch(self, status: int, reason: str | None, headers: Headers, date_line: str = "", server_line: str = "") -> bytes:
+    def switch(
+        self, status: int, reason: str | None, headers: Headers, date_line: str = "", server_line: str = ""
+    ) -> bytes:
         """The head by which a server ends HTTP on this connection: 101, or 2xx to CONNECT (RFC 9110 7.8, 9.3.6)."""
-        self._check("a head")
+        self._check("a head", _IDLE)
         if self._peer != _PEER_DONE:
             raise LocalProtocolError("switching protocols before the request's body has been received")
         if status != 101 and not (self._method == "CONNECT" and 200 <= status < 300):
             raise LocalProtocolError(f"switching protocols with status {status}; expected 101, or 2xx to CONNECT")
-        block = field_block(headers, SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING)
+        block = field_block(headers, _FRAMING)
         self._our = _SWITCHED
         self._peer = _PEER_SWITCHED
         self.keep_alive = False
-        return _encode(
-            status_line(status, reason),
-            block.text,
-            "" if block.seen & SEEN_DATE else date_line,
-            "" if block.seen & SEEN_SERVER else server_line,
-            "\r\n",
+        return encode(
+            (
+                status_line(status, reason),
+                block.text,
+                "" if block.seen & _DATE else date_line,
+                "" if block.seen & _SERVER else server_line,
+                "\r\n",
+            )
         )
 
-    def _check(self, what: str) -> None:
-        if self._our not in _SENDING[what]:
-            raise LocalProtocolError(f"{what} in state {_OUR_NAMES[self._our]}; allowed in {[_OUR_NAMES[s] for s in _SENDING[what]]}")
+    def _check(self, what: str, state: int) -> None:
+        if self._our != state:
+            raise LocalProtocolError(f"{what} in state {_OUR_NAMES[self._our]}; expected state {_OUR_NAMES[state]}")
 
     def _peer_speaks_11(self) -> bool:
-        return self.head is None or self.head.version == HttpVersion11
+        return self.head is None or self.head.version == _VERSION_11
 
     def _frame(self, block: FieldBlock, length: int, dropped: bool, chunks: bool) -> str:
         """Choose the framing of a body that may be there; return the header line that is missing for it."""
         line = ""
         if block.chunked:
-            if block.length != NO_LENGTH:
+            if block.length != _UNKNOWN_LENGTH:
                 raise LocalProtocolError("Content-Length together with Transfer-Encoding; expected one framing")
             if not chunks:
                 raise LocalProtocolError("Transfer-Encoding in an answer to HTTP/1.0, which knows no chunks")
             framed = _FRAMED_CHUNKED
-        elif block.length != NO_LENGTH:
-            if length not in (UNKNOWN_LENGTH, block.length) and not dropped:
+        elif block.length != _UNKNOWN_LENGTH:
+            if length not in (_UNKNOWN_LENGTH, block.length) and not dropped:
                 raise LocalProtocolError(f"Content-Length {block.length} for a body of {length} bytes")
             framed = _FRAMED_LENGTH
             self._remaining = block.length
-        elif length != UNKNOWN_LENGTH:
+        elif length != _UNKNOWN_LENGTH:
             framed = _FRAMED_LENGTH
             self._remaining = length
             line = f"Content-Length: {length}\r\n"
@@ -546,7 +574,3 @@ class Connection:
         if self._peer_speaks_11():
             return "" if self.keep_alive or block.close else "Connection: close\r\n"
         return "Connection: keep-alive\r\n" if self.keep_alive else ""
-
-
-def _encode(*lines: str) -> bytes:
-    return "".join(lines).encode("utf-8", "surrogateescape")

@@ -1,9 +1,11 @@
-"""Finds the next head in the received bytes, checks every byte of it, and notes what framing depends on, all in one pass.
+"""Finds the next head in the received bytes, checks every byte of it, and notes what framing depends on, all in one
+pass.
 
-`parse(data, start, end)` is given everything that belongs to the head so far and returns it once its empty line is there, else None; it
-continues at the beginning of the line that was not complete, so no byte is looked at more than twice however the bytes were cut.
-The verdict depends on the bytes alone, never on the cuts: the first byte that cannot be right decides, and a limit counts as such a
-byte. Five rules carry the strictness: token check on names, byte check on values, exactly one valid Host, exact digits, exact CRLF.
+`parse(data, start, end)` is given everything that belongs to the head so far and returns it once its empty line is
+there, else None; it continues at the beginning of the line that was not complete, so no byte is looked at more than
+twice however the bytes were cut. The verdict depends on the bytes alone, never on the cuts: the first byte that cannot
+be right decides, and a limit counts as such a byte. Five rules carry the strictness: token check on names, byte check
+on values, exactly one valid Host, exact digits, exact CRLF.
 """
 
 from typing import Final
@@ -11,8 +13,37 @@ from typing import Final
 from .errors import LimitExceeded, LineTooLong, RemoteProtocolError, shown
 from .heads import NO_LENGTH, Head, RequestHead, ResponseHead
 from .limits import MAX_LENGTH_DIGITS, MAX_METHOD_LENGTH, Limits
-from .octets import BLANK, DIGIT, SCHEME, TARGET, TOKEN, VALUE, is_authority, is_token, number, same, span, span_back, tokens
+from .octets import (
+    BLANK,
+    DIGIT,
+    SCHEME,
+    TARGET,
+    TOKEN,
+    VALUE,
+    is_authority,
+    is_token,
+    number,
+    same,
+    span,
+    span_back,
+    tokens,
+)
 from .versions import HttpVersion10, HttpVersion11
+
+# Constants of other modules, typed when compiled.
+_BLANK = BLANK
+_DIGIT = DIGIT
+_SCHEME = SCHEME
+_TARGET = TARGET
+_TOKEN = TOKEN
+_VALUE = VALUE
+_NO_LENGTH = NO_LENGTH
+_METHOD_LIMIT = MAX_METHOD_LENGTH
+_DIGITS_LIMIT = MAX_LENGTH_DIGITS
+_VERSION_10 = HttpVersion10
+_VERSION_11 = HttpVersion11
+
+_VERSION: Final = b"HTTP/0.0"
 
 _CR: Final = 13
 _LF: Final = 10
@@ -35,8 +66,8 @@ _CONTENT_LOCATION: Final = 2048
 _CONTENT_RANGE: Final = 4096
 _MAX_FORWARDS: Final = 8192
 
-# A request that repeats one of these is refused: every recipient picks another one (CVE-2026-34525). Responses are only held to
-# what frames them, for plenty of servers repeat the rest.
+# A request that repeats one of these is refused: every recipient picks another one (CVE-2026-34525). Responses are only
+# held to what frames them, for plenty of servers repeat the rest.
 _REQUEST_SINGLES: Final = (
     _HOST
     | _CONTENT_LENGTH
@@ -52,7 +83,8 @@ _REQUEST_SINGLES: Final = (
 _RESPONSE_SINGLES: Final = _CONTENT_LENGTH | _TRANSFER_ENCODING
 
 _METHODS: Final = {
-    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE", "QUERY")
+    name.encode(): name
+    for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE", "QUERY")
 }
 
 
@@ -93,7 +125,8 @@ def known_field(data: bytes, start: int, end: int) -> int:
 class HeadParser:
     """Parses one head after another for one role: requests for a server, responses for a client.
 
-    After `parse` has returned a head, `end` is the index of the first byte behind it; `reset()` makes ready for the next one.
+    After `parse` has returned a head, `end` is the index of the first byte behind it; `reset()` makes ready for the
+    next one.
     """
 
     __slots__ = (
@@ -150,7 +183,7 @@ class HeadParser:
         self._empty_lines = 0
         self._count = 0
         self._seen = 0
-        self._length = NO_LENGTH
+        self._length = _NO_LENGTH
         self._chunked = False
         self._keep = False
         self._close = False
@@ -161,12 +194,16 @@ class HeadParser:
         self._expect_stop = 0
 
     def can_wait(self, buffered: int) -> bool:
-        """Whether the `buffered` bytes of a head, of which none is an LF since the last parse, cannot change its verdict."""
+        """Whether the `buffered` bytes of a head, of which none is an LF since the last parse, cannot change its
+        verdict.
+        """
         line = buffered - self._line
         return line < (self._max_field if self._fields else self._max_line) and buffered < self._max_head
 
     def parse(self, data: bytes, start: int, end: int) -> Head | None:
-        """Continue with [start, end), which begins with the same bytes as the last time; RemoteProtocolError on the first bad byte."""
+        """Continue with [start, end), which begins with the same bytes as the last time; RemoteProtocolError on the
+        first bad byte.
+        """
         line = start + self._line
         while line < end:
             bound = min(line + (self._max_field if self._fields else self._max_line), start + self._max_head)
@@ -206,33 +243,39 @@ class HeadParser:
                     raise RemoteProtocolError(f"more than {self._max_empty} empty lines where a message should begin")
                 self._head = after - start
             return after
-        after = self._request_line(data, start, line, stop) if self._request else self._status_line(data, start, line, stop)
+        after = (
+            self._request_line(data, start, line, stop) if self._request else self._status_line(data, start, line, stop)
+        )
         if after > 0:
             self._fields = after - start
         return after
 
     def _request_line(self, data: bytes, start: int, line: int, stop: int) -> int:
-        method = span(data, line, stop, TOKEN)
-        if method - line > MAX_METHOD_LENGTH:
-            raise RemoteProtocolError(f"method longer than {MAX_METHOD_LENGTH} bytes: {shown(data[line:method])}", status=501)
+        method = span(data, line, stop, _TOKEN)
+        if method - line > _METHOD_LIMIT:
+            raise RemoteProtocolError(
+                f"method longer than {_METHOD_LIMIT} bytes: {shown(data[line:method])}", status=501
+            )
         if method == stop:
             return -1
         if data[method] != _SP or method == line:
             _refuse_method(data, line, method)
         target = method + 1
-        behind = span(data, target, stop, TARGET)
+        behind = span(data, target, stop, _TARGET)
         if behind == stop:
             return -1
         if data[behind] != _SP or behind == target:
             raise RemoteProtocolError(
-                f"request line: {shown(data[behind : behind + 1])} in or behind the target {shown(data[target:behind])}; "
+                f"request line: {shown(data[behind : behind + 1])} behind target {shown(data[target:behind])}; "
                 "expected visible ASCII without '#', then one space and the version"
             )
         after = self._version(data, behind + 1, stop)
         if after < 0 or after == stop:
             return -1
         if data[after] != _CR:
-            raise RemoteProtocolError(f"request line: {shown(data[after : after + 1])} behind the version; expected CRLF")
+            raise RemoteProtocolError(
+                f"request line: {shown(data[after : after + 1])} behind the version; expected CRLF"
+            )
         after = _crlf(data, after, stop)
         self._method_stop = method - start
         self._target_start = target - start
@@ -246,7 +289,9 @@ class HeadParser:
         for index in range(after, min(after + 4, stop)):
             octet = data[index]
             if octet != _SP if index == after else not 48 <= octet <= 57:
-                raise RemoteProtocolError(f"status line: {shown(data[line : index + 1])}; expected a version, a space, three digits")
+                raise RemoteProtocolError(
+                    f"status line: {shown(data[line : index + 1])}; expected a version, a space, three digits"
+                )
         behind = after + 4
         if behind >= stop:
             return -1
@@ -254,12 +299,16 @@ class HeadParser:
         if self._status < 100:
             raise RemoteProtocolError(f"status {self._status}; expected 100 to 999")
         if data[behind] != _SP and data[behind] != _CR:
-            raise RemoteProtocolError(f"status line: {shown(data[line : behind + 1])}; expected a space behind three digits")
-        reason = span(data, behind, stop, VALUE)
+            raise RemoteProtocolError(
+                f"status line: {shown(data[line : behind + 1])}; expected a space behind three digits"
+            )
+        reason = span(data, behind, stop, _VALUE)
         if reason == stop:
             return -1
         if data[reason] != _CR:
-            raise RemoteProtocolError(f"byte {shown(data[reason : reason + 1])} in a reason phrase; expected text and CRLF")
+            raise RemoteProtocolError(
+                f"byte {shown(data[reason : reason + 1])} in a reason phrase; expected text and CRLF"
+            )
         self._target_start = min(behind + 1, reason) - start
         self._reason_stop = reason - start
         return _crlf(data, reason, stop)
@@ -268,7 +317,7 @@ class HeadParser:
         """Check "HTTP/1.0" or "HTTP/1.1" at `at`; note the minor version."""
         for index in range(min(8, stop - at)):
             octet = data[at + index]
-            if not 48 <= octet <= 57 if index in (5, 7) else octet != b"HTTP/0.0"[index]:
+            if not 48 <= octet <= 57 if index in (5, 7) else octet != _VERSION[index]:
                 raise RemoteProtocolError(f"version {shown(data[at : at + index + 1])}; expected HTTP/1.1")
         if stop - at < 9:  # the byte behind the version is part of the verdict: HTTP/1.10 is malformed, not unknown
             return -1
@@ -282,13 +331,13 @@ class HeadParser:
     def _field(self, data: bytes, start: int, line: int, stop: int) -> int:
         if self._count == self._max_headers:
             raise LimitExceeded("max_headers", maximum=self._max_headers)
-        colon = span(data, line, stop, TOKEN)
+        colon = span(data, line, stop, _TOKEN)
         if colon == stop:
             return -1
         if data[colon] != _COLON or colon == line:
             refuse_name(data, line, colon)
-        first = span(data, colon + 1, stop, BLANK)
-        last = span(data, first, stop, VALUE)
+        first = span(data, colon + 1, stop, _BLANK)
+        last = span(data, first, stop, _VALUE)
         if last == stop:
             return -1
         if data[last] != _CR:
@@ -299,14 +348,16 @@ class HeadParser:
         self._count += 1
         known = known_field(data, line, colon)
         if known:
-            self._note(known, data, start, first, span_back(data, first, last, BLANK))
+            self._note(known, data, start, first, span_back(data, first, last, _BLANK))
         return after
 
     # What framing depends on. [first, last) is the value without the blanks around it.
 
     def _note(self, known: int, data: bytes, start: int, first: int, last: int) -> None:
         if self._seen & known & self._singles:
-            raise RemoteProtocolError(f"repeated header, the second time with {shown(data[first:last])}; expected it once")
+            raise RemoteProtocolError(
+                f"repeated header, the second time with {shown(data[first:last])}; expected it once"
+            )
         if known == _HOST:
             self._host_start = first - start
             self._host_stop = last - start
@@ -325,7 +376,9 @@ class HeadParser:
                 self._upgrade_start = first - start
                 self._upgrade_stop = last - start
         elif known == _KEY1 and self._request:
-            raise RemoteProtocolError("Sec-WebSocket-Key1 belongs to a draft whose requests have unframed bodies; expected RFC 6455")
+            raise RemoteProtocolError(
+                "Sec-WebSocket-Key1 belongs to a draft whose requests have unframed bodies; expected RFC 6455"
+            )
         self._seen |= known
 
     def _note_connection(self, data: bytes, first: int, last: int) -> None:
@@ -360,8 +413,10 @@ class HeadParser:
             raise RemoteProtocolError("no Host header; HTTP/1.1 demands one")
         if data[first] != 0x2F or head.method == "CONNECT":
             self._check_target(data, start, first, last, head.method)
-        if self._chunked and (self._length != NO_LENGTH or self._minor == 0):
-            raise RemoteProtocolError("Transfer-Encoding with Content-Length or with HTTP/1.0; expected one framing only")
+        if self._chunked and (self._length != _NO_LENGTH or self._minor == 0):
+            raise RemoteProtocolError(
+                "Transfer-Encoding with Content-Length or with HTTP/1.0; expected one framing only"
+            )
         if self._expect_stop:
             head.expect = data[start + self._expect_start : start + self._expect_stop]
         self._finish(head, data, start, begin)
@@ -372,16 +427,16 @@ class HeadParser:
         head.status = self._status
         head.reason = data[start + self._target_start : start + self._reason_stop].decode("utf-8", "surrogateescape")
         self._finish(head, data, start, start + self._head)
-        if self._chunked and (self._length != NO_LENGTH or self._minor == 0):
+        if self._chunked and (self._length != _NO_LENGTH or self._minor == 0):
             # RFC 9112 6.3: the chunks are right, but somebody on the way may have thought otherwise.
-            head.length = NO_LENGTH
+            head.length = _NO_LENGTH
             head.keep_alive = False
         return head
 
     def _finish(self, head: Head, data: bytes, start: int, begin: int) -> None:
         head.raw = data[begin : self.end]
         head.fields = start + self._fields - begin
-        head.version = HttpVersion11 if self._minor else HttpVersion10
+        head.version = _VERSION_11 if self._minor else _VERSION_10
         head.length = self._length
         head.chunked = self._chunked
         head.keep_alive = not self._close and (self._minor == 1 or self._keep)
@@ -397,7 +452,7 @@ class HeadParser:
             return
         if last - first == 1 and data[first] == 0x2A and method == "OPTIONS":
             return
-        scheme = span(data, first, last, SCHEME)
+        scheme = span(data, first, last, _SCHEME)
         authority = scheme + 3
         if data[scheme:authority] == b"://" and (
             same(data, first, scheme, b"http") or same(data, first, scheme, b"https")
@@ -408,7 +463,9 @@ class HeadParser:
             if is_authority(data, authority, stop):
                 named = data[start + self._host_start : start + self._host_stop] if self._seen & _HOST else None
                 if named is not None and named.lower() != data[authority:stop].lower():
-                    raise RemoteProtocolError(f"Host {shown(named)} with target {shown(data[first:last])}; expected the same host")
+                    raise RemoteProtocolError(
+                        f"Host {shown(named)} with target {shown(data[first:last])}; expected the same host"
+                    )
                 return
         raise RemoteProtocolError(f"target {shown(data[first:last])}; expected a path that begins with '/'")
 
@@ -424,37 +481,48 @@ def _crlf(data: bytes, at: int, stop: int) -> int:
 
 def content_length(data: bytes, first: int, last: int) -> int:
     """The value of Content-Length in [first, last): digits and nothing else (RFC 9110 8.6)."""
-    if first == last or span(data, first, last, DIGIT) != last:
+    if first == last or span(data, first, last, _DIGIT) != last:
         raise RemoteProtocolError(f"Content-Length {shown(data[first:last])}; expected decimal digits")
-    if last - first > MAX_LENGTH_DIGITS:
-        raise LimitExceeded("digits of Content-Length", maximum=MAX_LENGTH_DIGITS, actual=last - first)
+    if last - first > _DIGITS_LIMIT:
+        raise LimitExceeded("digits of Content-Length", maximum=_DIGITS_LIMIT, actual=last - first)
     return number(data, first, last)
 
 
 def check_transfer_encoding(data: bytes, first: int, last: int) -> None:
-    """Accept `chunked`, once and alone; 501 for codings that nobody here decodes, 400 for what no framing can be drawn from."""
+    """Accept `chunked`, once and alone; 501 for codings that nobody here decodes, 400 for what no framing can be drawn
+    from.
+    """
     if same(data, first, last, b"chunked"):
         return
     value = data[first:last]
     codings = tokens(value)
-    wellformed = bool(codings) and all(is_token(coding) for coding in codings)
-    unknown = wellformed and b"chunked" not in codings[:-1]
+    unknown = bool(codings) and b"chunked" not in codings[:-1]
+    for coding in codings:
+        unknown = unknown and is_token(coding)
     raise RemoteProtocolError(f"Transfer-Encoding {shown(value)}; expected chunked", status=501 if unknown else 400)
 
 
 def _refuse_method(data: bytes, line: int, method: int) -> None:
     if method == line and data[line] == 0x16:
-        raise RemoteProtocolError("this looks like a TLS handshake, but this port speaks plain HTTP; use http://, or another port")
-    raise RemoteProtocolError(f"byte {shown(data[method : method + 1])} in the method of a request line; expected a token and a space")
+        raise RemoteProtocolError(
+            "this looks like a TLS handshake, but this port speaks plain HTTP; use http://, or another port"
+        )
+    raise RemoteProtocolError(
+        f"byte {shown(data[method : method + 1])} in the method of a request line; expected a token and a space"
+    )
 
 
 def refuse_name(data: bytes, line: int, colon: int) -> None:
     """Raise for a field line whose name ends at `colon`, where no colon stands."""
     if colon == line and data[line] in b" \t":
         raise RemoteProtocolError("line that continues a header (obs-fold); expected a header of its own")
-    raise RemoteProtocolError(f"byte {shown(data[colon : colon + 1])} in the name of header {shown(data[line:colon])}; expected a token")
+    raise RemoteProtocolError(
+        f"byte {shown(data[colon : colon + 1])} in the name of header {shown(data[line:colon])}; expected a token"
+    )
 
 
 def refuse_value(data: bytes, line: int, colon: int, last: int) -> None:
     """Raise for a field line whose value holds a byte at `last` that no value may hold."""
-    raise RemoteProtocolError(f"byte {shown(data[last : last + 1])} in the value of header {shown(data[line:colon])}; expected CRLF")
+    raise RemoteProtocolError(
+        f"byte {shown(data[last : last + 1])} in the value of header {shown(data[line:colon])}; expected CRLF"
+    )

@@ -1,8 +1,9 @@
-"""The heads of messages: what was parsed, as offsets into the received bytes, and the views of it that are made on first touch.
+"""The heads of messages: what was parsed, as offsets into the received bytes, and the views of it that are made on
+first touch.
 
-A head keeps the bytes it came in, checked once by the parser (headparser.py). What framing and routing need stands in attributes; header
-multidict and raw pairs are made when somebody asks, and a single field is found by walking the bytes again, which costs less than
-any of them.
+A head keeps the bytes it came in, checked once by the parser (headparser.py). What framing and routing need stands in
+attributes; header multidict and raw pairs are made when somebody asks, and a single field is found by walking the bytes
+again, which costs less than any of them.
 """
 
 from collections.abc import Iterable
@@ -16,13 +17,18 @@ from .versions import HttpVersion, HttpVersion10, HttpVersion11
 
 NO_LENGTH: Final = -1
 
+# The classes of bytes, typed when compiled.
+_BLANK = BLANK
+_TOKEN = TOKEN
+_VALUE = VALUE
+
 
 class Head:
     """What requests and responses have in common.
 
-    `raw` is the head as received, from its start line to its empty line. `keep_alive` says whether the peer lets the connection live on;
-    `chunked` and `content_length` frame the body (RFC 9112 6); `upgrade` is the protocol asked for, in lower case, if the
-    Connection field confirms it (RFC 9110 7.8).
+    `raw` is the head as received, from its start line to its empty line. `keep_alive` says whether the peer lets the
+    connection live on; `chunked` and `content_length` frame the body (RFC 9112 6); `upgrade` is the protocol asked for,
+    in lower case, if the Connection field confirms it (RFC 9110 7.8).
     """
 
     __slots__ = ("_headers", "_raw_headers", "chunked", "fields", "keep_alive", "length", "raw", "upgrade", "version")
@@ -66,11 +72,11 @@ class Head:
         end = len(data) - 2
         line = self.fields
         while line < end:
-            colon = span(data, line, end, TOKEN)
-            stop = span(data, colon + 1, end, VALUE)
+            colon = span(data, line, end, _TOKEN)
+            stop = span(data, colon + 1, end, _VALUE)
             if same(data, line, colon, name):
-                start = span(data, colon + 1, stop, BLANK)
-                return data[start : span_back(data, start, stop, BLANK)]
+                start = span(data, colon + 1, stop, _BLANK)
+                return data[start : span_back(data, start, stop, _BLANK)]
             line = stop + 2
         return None
 
@@ -80,10 +86,10 @@ class Head:
         line = self.fields
         pairs = []
         while line < end:
-            colon = span(data, line, end, TOKEN)
-            stop = span(data, colon + 1, end, VALUE)
-            start = span(data, colon + 1, stop, BLANK)
-            pairs.append((data[line:colon], data[start : span_back(data, start, stop, BLANK)]))
+            colon = span(data, line, end, _TOKEN)
+            stop = span(data, colon + 1, end, _VALUE)
+            start = span(data, colon + 1, stop, _BLANK)
+            pairs.append((data[line:colon], data[start : span_back(data, start, stop, _BLANK)]))
             line = stop + 2
         return tuple(pairs)
 
@@ -93,8 +99,10 @@ class Head:
         for name, value in headers:
             key = name.encode("latin-1", "replace")
             text = value.encode("utf-8", "surrogateescape")
-            if not is_token(key) or span(text, 0, len(text), VALUE) != len(text):
-                raise IllegalCharacter(f"illegal header {shown(name)}: {shown(value)}; expected a token and a line of text")
+            if not is_token(key) or span(text, 0, len(text), _VALUE) != len(text):
+                raise IllegalCharacter(
+                    f"illegal header {shown(name)}: {shown(value)}; expected a token and a line of text"
+                )
             lines.append(key + b": " + text + b"\r\n")
         self.raw = b"".join([*lines, b"\r\n"])
         self.fields = len(start_line)
@@ -111,7 +119,9 @@ class Head:
 
 
 class RequestHead(Head):
-    """The head of a request: `method` as sent, `target` as the text of its bytes, `expect` the value of Expect if there is one."""
+    """The head of a request: `method` as sent, `target` as the text of its bytes, `expect` the value of Expect if there
+    is one.
+    """
 
     __slots__ = ("expect", "method", "target")
 

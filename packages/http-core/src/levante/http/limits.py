@@ -1,13 +1,14 @@
 """Every size, count and time of the engines: its default, its reason, its precedent.
 
-A parameter that aiohttp has keeps aiohttp's default; what it lacks takes the default of the peers that bound it. Everything here
-holds for incomplete data too: a line is refused at its first byte too many, not at its end.
+A parameter that aiohttp has keeps aiohttp's default; what it lacks takes the default of the peers that bound it.
+Everything here holds for incomplete data too: a line is refused at its first byte too many, not at its end.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
-# RFC 9110 has no method longer than 17 letters (UPDATEREDIRECTREF); a longer token is an attack on tables keyed by method.
+# RFC 9110 has no method longer than 17 letters (UPDATEREDIRECTREF); a longer token is an attack on tables keyed by
+# method.
 MAX_METHOD_LENGTH: Final = 32
 
 # 18 digits are an exabyte; more of them only serve to overflow somebody's integer (RFC 9110 8.6).
@@ -16,13 +17,15 @@ MAX_LENGTH_DIGITS: Final = 18
 # 15 hexadecimal digits fit a signed 64-bit size with room to spare; leading zeros count (RFC 9112 7.1).
 MAX_CHUNK_SIZE_DIGITS: Final = 15
 
-# How much of a request body that nobody read is swallowed to save the connection; beyond it, closing is cheaper for both ends.
+# How much of a request body that nobody read is swallowed to save the connection; beyond it, closing is cheaper for
+# both ends.
 MAX_DRAINED_BODY: Final = 64 * 1024
 
 # Bytes of further requests kept while one is being answered; beyond it reading stops (CVE-2026-54273 kept all of them).
 MAX_UNPARSED: Final = 64 * 1024
 
-# Requests of one connection that are answered in a row before the event loop gets its turn, so that a pipelining peer cannot starve others.
+# Requests of one connection that are answered in a row before the event loop gets its turn, so that a pipelining peer
+# cannot starve others.
 MAX_BACK_TO_BACK: Final = 32
 
 # Larger bodies are written beside their head instead of being copied behind it.
@@ -67,7 +70,9 @@ class ServerTimeouts:
     """How long an accepted connection waits for its peer, in seconds; None switches a timeout off."""
 
     head: float | None = 10.0
-    """From the first byte of a head (for the first request: from accepting) to its end. 408 if bytes came, else a silent close."""
+    """From the first byte of a head (for the first request: from accepting) to its end. 408 if bytes came, else a
+    silent close.
+    """
     body_idle: float | None = 30.0
     """Between two reads of a body that the handler is ready to take; the handler gets ExchangeTimeout."""
     write: float | None = 30.0
@@ -77,9 +82,11 @@ class ServerTimeouts:
     lingering: float | None = 10.0
     """For swallowing what the peer still sends after its last response. aiohttp 10."""
 
+
 # --- The content of messages: headers with a grammar of their own, forms, multipart, codings ---
 
-# Parameters of one media type, disposition or weight; real ones have up to four (CVE-2024-24762 had 100,000 semicolons).
+# Parameters of one media type, disposition or weight; real ones have up to four (CVE-2024-24762 had 100,000
+# semicolons).
 MAX_PARAMETERS: Final = 32
 
 # Items of an Accept-like header that are looked at; browsers send up to ten.
@@ -88,7 +95,8 @@ MAX_ACCEPT_ITEMS: Final = 64
 # Entity tags of an If-Match or If-None-Match that are looked at; caches send a handful.
 MAX_ETAGS: Final = 64
 
-# Ranges of one request; beyond it the header is refused as a whole (CVE-2011-3192, CVE-2025-62727 had thousands that overlapped).
+# Ranges of one request; beyond it the header is refused as a whole (CVE-2011-3192, CVE-2025-62727 had thousands that
+# overlapped).
 MAX_RANGES: Final = 16
 
 # Digits of a position in a range: 18 reach an exabyte, as in Content-Length.
@@ -97,7 +105,8 @@ MAX_RANGE_DIGITS: Final = 18
 # Hops of Forwarded or X-Forwarded-For that are kept, the nearest ones; no chain of real proxies is longer.
 MAX_FORWARDED_HOPS: Final = 32
 
-# Pairs and characters of a Cookie header that are read: browsers keep up to 150 to 180 cookies a host; what follows is not read.
+# Pairs and characters of a Cookie header that are read: browsers keep up to 150 to 180 cookies a host; what follows
+# is not read.
 MAX_COOKIE_PAIRS: Final = 150
 MAX_COOKIE_HEADER: Final = 16 * 1024
 
@@ -116,10 +125,12 @@ MAX_FORM_FIELDS: Final = 1000
 # Codings of one Content-Encoding; curl 5, urllib3 5. Each layer multiplies what a bomb can inflate to.
 MAX_CODINGS: Final = 4
 
-# Concatenated gzip members or zstd frames in one body; each costs a fresh decompressor, so 1 MB of empty ones would be an attack.
+# Concatenated gzip members or zstd frames in one body; each costs a fresh decompressor, so 1 MB of empty ones would
+# be an attack.
 MAX_CODED_MEMBERS: Final = 1024
 
-# Decoded bytes for each coded one that a request body may have, and the output below which nobody asks. Real text stays below 30.
+# Decoded bytes for each coded one that a request body may have, and the output below which nobody asks. Real text
+# stays below 30.
 MAX_CODING_RATIO: Final = 100
 CODING_RATIO_FLOOR: Final = 64 * 1024
 

@@ -1,8 +1,9 @@
 """What both asyncio drivers have in common: a transport, its backpressure in both directions, and one coarse timer.
 
-A link is an asyncio protocol by its methods (a compiled class cannot inherit from one written in Python, and asyncio asks for no more). Timers
-are deadlines in two numbers, one for reading and one for writing; a single handle is armed for the nearer one and, when it fires early because
-a deadline has moved on meanwhile, armed again. Moving a deadline therefore costs an addition, not a call to the event loop.
+A link is an asyncio protocol by its methods (a compiled class cannot inherit from one written in Python, and asyncio
+asks for no more). Timers are deadlines in two numbers, one for reading and one for writing; a single handle is armed
+for the nearer one and, when it fires early because a deadline has moved on meanwhile, armed again. Moving a deadline
+therefore costs an addition, not a call to the event loop.
 """
 
 import asyncio
@@ -27,7 +28,6 @@ class Link:
         "_closing",
         "_eof",
         "_h1",
-        "lost",
         "_now",
         "_paused",
         "_read_deadline",
@@ -36,12 +36,13 @@ class Link:
         "_unsent",
         "_waiters",
         "_write_deadline",
-        "write_paused",
-        "write_timeout",
         "limits",
         "loop",
+        "lost",
         "lost_by",
         "transport",
+        "write_paused",
+        "write_timeout",
     )
 
     def __init__(self, role: Role, limits: Limits, write_timeout: float) -> None:
@@ -68,7 +69,7 @@ class Link:
     # The life of the transport.
 
     def _opened(self, transport: asyncio.BaseTransport, *, tcp_keepalive: bool = False) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        self.transport = cast("asyncio.Transport", transport)
         self.loop = asyncio.get_running_loop()
         self._now = self.loop.time
         self.transport.set_write_buffer_limits(self.limits.write_high, self.limits.write_low)
@@ -237,8 +238,14 @@ class Link:
         if self._read_deadline and now >= self._read_deadline:
             self._read_deadline = 0.0
             self._expired()
-        if self._timer is None and (self._read_deadline or self._write_deadline):
-            self._arm(min(self._read_deadline or self._write_deadline, self._write_deadline or self._read_deadline))
+        self._rearm()
+
+    def _rearm(self) -> None:
+        """Arm the timer for the nearer deadline, unless something just did."""
+        read = self._read_deadline
+        write = self._write_deadline
+        if self._timer is None and (read or write):
+            self._arm(write if not read or (write and write < read) else read)
 
     def _stalled(self) -> None:
         """The peer has taken nothing of what we wrote for as long as it may."""

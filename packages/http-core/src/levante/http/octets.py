@@ -1,15 +1,16 @@
 """Classes of bytes (RFC 9110 5.6, RFC 9112, RFC 3986) and the scanning functions that walk over them.
 
-Every function takes (data, start, end), looks at no byte outside [start, end), and is linear. Compiled, these few functions are the
-only ones that use unchecked pointers. A class is a bit in a table of 256 bytes, so one look-up answers for any union of classes.
+Every function takes (data, start, end), looks at no byte outside [start, end), and is linear. Compiled, these few
+functions are the only ones that use unchecked pointers. A class is a bit in a table of 256 bytes, so one look-up
+answers for any union of classes.
 """
 
 import socket
 from typing import Final
 
-# The bits of the table. TOKEN: field names and methods; VALUE: field values and reasons, HTAB included; TARGET: request targets, that is
-# visible ASCII without "#"; BLANK: SP and HTAB and nothing else; HOST: names and IPv4 addresses; ADDRESS: inside the brackets of an
-# IPv6 literal.
+# The bits of the table. TOKEN: field names and methods; VALUE: field values and reasons, HTAB included; TARGET: request
+# targets, that is visible ASCII without "#"; BLANK: SP and HTAB and nothing else; HOST: names and IPv4 addresses;
+# ADDRESS: inside the brackets of an IPv6 literal.
 TOKEN: Final = 1
 VALUE: Final = 2
 TARGET: Final = 4
@@ -28,7 +29,8 @@ def _classes() -> bytes:
         TARGET: set(range(0x21, 0x7F)) - set(b"#"),
         BLANK: set(b" \t"),
         DIGIT: set(b"0123456789"),
-        # Narrower than reg-name on purpose: percent-encodings and sub-delims occur in no real name and confuse whoever decodes them.
+        # Narrower than reg-name on purpose: percent-encodings and sub-delims occur in no real name and confuse whoever
+        # decodes them.
         HOST: alphanumeric | set(b"-._~"),
         ADDRESS: set(b"0123456789abcdefABCDEF:."),
         SCHEME: alphanumeric | set(b"+-."),
@@ -61,7 +63,9 @@ def span_back(data: bytes, start: int, end: int, kind: int) -> int:
 
 
 def same(data: bytes, start: int, end: int, name: bytes) -> bool:
-    """Whether [start, end) is `name` in any case; `name` is letters and hyphens in lower case, the bytes are TOKEN or HOST."""
+    """Whether [start, end) is `name` in any case; `name` is letters and hyphens in lower case, the bytes are TOKEN or
+    HOST.
+    """
     octets = data
     wanted = name
     if end - start != len(name):
@@ -85,8 +89,10 @@ def number(data: bytes, start: int, end: int) -> int:
     return value
 
 
-def is_authority(data: bytes, start: int, end: int, *, port_needed: bool = False) -> bool:
-    """Whether [start, end) is host [":" port] without userinfo (RFC 3986 3.2), host not empty, port at most five digits."""
+def is_authority(data: bytes, start: int, end: int, port_needed: bool = False) -> bool:
+    """Whether [start, end) is host [":" port] without userinfo (RFC 3986 3.2), host not empty, port at most five
+    digits.
+    """
     if start < end and data[start] == 0x5B:  # "["
         stop = span(data, start + 1, end, ADDRESS)
         if stop == end or data[stop] != 0x5D or not _is_ipv6(data[start + 1 : stop]):

@@ -1,9 +1,9 @@
 """The reading end of a message body: a buffer with backpressure over a driver.
 
-The driver feeds bytes as they arrive; whoever handles the message reads them. Above twice `limit` buffered bytes (or too many HTTP
-chunks, which cost a little each however small they are) the flow's reading is paused, and resumed below `limit`. Reads that need more than that
-at once raise the marks for themselves. One reader at a time; an error that was set wins over what is buffered, so that a body
-cut short is never taken for a whole one.
+The driver feeds bytes as they arrive; whoever handles the message reads them. Above twice `limit` buffered bytes (or
+too many HTTP chunks, which cost a little each however small they are) the flow's reading is paused, and resumed below
+`limit`. Reads that need more than that at once raise the marks for themselves. One reader at a time; an error that was
+set wins over what is buffered, so that a body cut short is never taken for a whole one.
 """
 
 import asyncio
@@ -19,7 +19,8 @@ T = TypeVar("T")
 
 NO_TRAILERS: Final = CIMultiDictProxy(CIMultiDict[str]())
 
-# A buffered HTTP chunk is reckoned at this many bytes when the marks for chunks are derived from those for bytes (CVE-2025-69229).
+# A buffered HTTP chunk is reckoned at this many bytes when the marks for chunks are derived from those for bytes
+# (CVE-2025-69229).
 _BYTES_PER_CHUNK: Final = 16
 
 
@@ -53,9 +54,9 @@ class ChunkIterator(Generic[T]):
 class StreamReader:
     """A message body, read as it arrives.
 
-    `limit` is the low-water mark in bytes; `flow` is paused at twice that. Reading methods raise what `set_exception` was given
-    (RemoteProtocolError for a malformed body, IncompleteMessage for one cut short, PeerDisconnected, ExchangeTimeout),
-    RuntimeError for a second concurrent reader.
+    `limit` is the low-water mark in bytes; `flow` is paused at twice that. Reading methods raise what `set_exception`
+    was given (RemoteProtocolError for a malformed body, IncompleteMessage for one cut short, PeerDisconnected,
+    ExchangeTimeout), RuntimeError for a second concurrent reader.
     """
 
     __slots__ = (
@@ -101,7 +102,8 @@ class StreamReader:
         self.total_compressed_bytes: int | None = None
         self.trailers: CIMultiDictProxy[str] = NO_TRAILERS
         self.on_first_wait: Callable[[], None] | None = None
-        """Called once, before the first read that has to wait for the peer: the driver's chance to send 100 (Continue)."""
+        """Called once, before the first read that has to wait for the peer: the driver's chance to send 100 (Continue).
+        """
 
     def __repr__(self) -> str:
         state = "eof" if self._eof else "open"
@@ -214,11 +216,15 @@ class StreamReader:
         return data
 
     async def readline(self, *, max_line_length: int | None = None) -> bytes:
-        """Read up to and including the next LF, or to the end; LineTooLong above `max_line_length`, else above the high-water mark."""
+        """Read up to and including the next LF, or to the end; LineTooLong above `max_line_length`, else above the
+        high-water mark.
+        """
         return await self.readuntil(b"\n", max_size=max_line_length)
 
     async def readuntil(self, separator: bytes = b"\n", *, max_size: int | None = None) -> bytes:
-        """Read up to and including `separator`, or to the end; LineTooLong above `max_size`, else above the high-water mark."""
+        """Read up to and including `separator`, or to the end; LineTooLong above `max_size`, else above the high-water
+        mark.
+        """
         if not separator:
             raise ValueError("the separator is empty; expected at least one byte")
         if self._exception is not None:
@@ -228,7 +234,9 @@ class StreamReader:
         ended = False
         while not ended:
             while self._parts and not ended and len(found) <= limit:
-                wanted = self._find_in_part(separator, bytes(found[1 - len(separator) :]) if len(separator) > 1 else b"")
+                wanted = self._find_in_part(
+                    separator, bytes(found[1 - len(separator) :]) if len(separator) > 1 else b""
+                )
                 ended = wanted >= 0
                 found += self._take_part(wanted)
             if len(found) > limit:
@@ -244,7 +252,9 @@ class StreamReader:
         return bytes(found)
 
     def _find_in_part(self, separator: bytes, tail: bytes) -> int:
-        """How many bytes of the first part complete `separator`, of which `tail` may hold the beginning; -1 if it is not there."""
+        """How many bytes of the first part complete `separator`, of which `tail` may hold the beginning; -1 if it is
+        not there.
+        """
         part = self._parts[0]
         if tail:
             at = (tail + part[self._offset : self._offset + len(separator) - 1]).find(separator)
@@ -254,7 +264,9 @@ class StreamReader:
         return at + len(separator) - self._offset if at >= 0 else -1
 
     async def readchunk(self) -> tuple[bytes, bool]:
-        """Read to the end of the current HTTP chunk as far as buffered: (data, whether that is the chunk's end); (b"", False) at the end."""
+        """Read to the end of the current HTTP chunk as far as buffered: (data, whether that is the chunk's end); (b"",
+        False) at the end.
+        """
         if self._exception is not None:
             raise self._exception
         while True:
@@ -271,7 +283,9 @@ class StreamReader:
             await self._wait("readchunk")
 
     def read_nowait(self, n: int = -1) -> bytes:
-        """Read at most `n` buffered bytes (all for a negative `n`), possibly none; RuntimeError while another reader waits."""
+        """Read at most `n` buffered bytes (all for a negative `n`), possibly none; RuntimeError while another reader
+        waits.
+        """
         if self._exception is not None:
             raise self._exception
         if self._waiter is not None and not self._waiter.done():

@@ -1,7 +1,8 @@
-"""Heads and chunks to bytes: the only place where text of ours becomes bytes on a wire, so the place that checks every character of it.
+"""Heads and chunks to bytes: the only place where text of ours becomes bytes on a wire, so the place that checks every
+character of it.
 
-Field names that passed once are remembered together with what they mean for framing; values are printable in nearly every case, which
-one call tells. Everything else is looked at character by character.
+Field names that passed once are remembered together with what they mean for framing; values are printable in nearly
+every case, which one call tells. Everything else is looked at character by character.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,7 +33,16 @@ _MEANING: Final = {
     "expect": SEEN_EXPECT,
 }
 
-# Names that have been checked, with their meaning. A program uses few; one that makes names up must not fill the memory with them.
+# The same and their unions, typed when compiled.
+_CONNECTION = SEEN_CONNECTION
+_CONTENT_LENGTH = SEEN_CONTENT_LENGTH
+_TRANSFER_ENCODING = SEEN_TRANSFER_ENCODING
+_FRAMING = SEEN_CONNECTION | SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING
+_NO_TRAILER = _FRAMING | SEEN_HOST | SEEN_UPGRADE | SEEN_EXPECT
+_TARGET = TARGET
+
+# Names that have been checked, with their meaning. A program uses few; one that makes names up must not fill the memory
+# with them.
 _NAMES: dict[str, int] = {}
 _MAX_NAMES: Final = 1024
 
@@ -46,8 +56,8 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 class FieldBlock:
     """The fields of a head as text, and what they say about framing.
 
-    `length` is the value of a Content-Length among them (-1: none); `close` and `upgrade` say whether Connection names these options;
-    `chunked` whether Transfer-Encoding does.
+    `length` is the value of a Content-Length among them (-1: none); `close` and `upgrade` say whether Connection names
+    these options; `chunked` whether Transfer-Encoding does.
     """
 
     __slots__ = ("chunked", "close", "length", "seen", "text", "upgrade")
@@ -64,11 +74,14 @@ class FieldBlock:
 def field_block(headers: Headers, drop: int = 0) -> FieldBlock:
     """Check and assemble `headers`, leaving out those whose meaning is in `drop`.
 
-    IllegalCharacter for a name that is no token or a value that would not stay on its line, TypeError for anything but str.
+    IllegalCharacter for a name that is no token or a value that would not stay on its line, TypeError for anything but
+    str.
     """
     block = FieldBlock()
     lines = []
-    for name, value in headers.items() if isinstance(headers, Mapping) else headers:
+    if type(headers) is not tuple and type(headers) is not list and isinstance(headers, Mapping):
+        headers = headers.items()
+    for name, value in headers:
         meaning = _NAMES.get(name, -1)
         if meaning < 0:
             meaning = _new_name(name)
@@ -78,14 +91,19 @@ def field_block(headers: Headers, drop: int = 0) -> FieldBlock:
             if meaning & drop:
                 continue
             block.seen |= meaning
-            if meaning & (SEEN_CONNECTION | SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING):
+            if meaning & _FRAMING:
                 _note(block, meaning, value)
-        lines.append(f"{name}: {value}\r\n")
+        lines.append(name)
+        lines.append(": ")
+        lines.append(value)
+        lines.append("\r\n")
     block.text = "".join(lines)
     return block
 
 
 def _new_name(name: str) -> int:
+    if not isinstance(name, str):
+        raise TypeError(f"header name {name!r}; expected str")
     if not name.isascii() or not is_token(name.encode("ascii")):
         raise IllegalCharacter(f"illegal header name {shown(name)}; expected a token (letters, digits, hyphens)")
     meaning = _MEANING.get(name.lower(), 0)
@@ -96,7 +114,9 @@ def _new_name(name: str) -> int:
 
 
 def check_text(text: str, what: str) -> None:
-    """Raise IllegalCharacter if `text`, which belongs to `what`, holds a control character other than HTAB (RFC 9110 5.5)."""
+    """Raise IllegalCharacter if `text`, which belongs to `what`, holds a control character other than HTAB (RFC 9110
+    5.5).
+    """
     for character in text:
         code = ord(character)
         if (code < 0x20 and code != 9) or code == 0x7F:
@@ -104,13 +124,17 @@ def check_text(text: str, what: str) -> None:
 
 
 def _note(block: FieldBlock, meaning: int, value: str) -> None:
-    if meaning == SEEN_CONTENT_LENGTH:
-        if not (value.isascii() and value.isdigit() and len(value) <= 18) or (block.length >= 0 and block.length != int(value)):
+    if meaning == _CONTENT_LENGTH:
+        if not (value.isascii() and value.isdigit() and len(value) <= 18) or (
+            block.length >= 0 and block.length != int(value)
+        ):
             raise LocalProtocolError(f"Content-Length {shown(value)}; expected one decimal number")
         block.length = int(value)
-    elif meaning == SEEN_TRANSFER_ENCODING:
+    elif meaning == _TRANSFER_ENCODING:
         if value.strip().lower() != "chunked" or block.chunked:
-            raise LocalProtocolError(f"Transfer-Encoding {shown(value)}; expected chunked, once, or leave it to the writer")
+            raise LocalProtocolError(
+                f"Transfer-Encoding {shown(value)}; expected chunked, once, or leave it to the writer"
+            )
         block.chunked = True
     else:
         for option in value.lower().split(","):
@@ -120,7 +144,7 @@ def _note(block: FieldBlock, meaning: int, value: str) -> None:
 
 
 def status_line(status: int, reason: str | None) -> str:
-    """The status line of a response; the usual reason for None. Always HTTP/1.1: that is what we speak (RFC 9110 6.2)."""
+    """The status line; the usual reason for None. Always HTTP/1.1, for that is what we speak (RFC 9110 6.2)."""
     if reason is None:
         line = _STATUS_LINES.get(status)
         if line is None:
@@ -136,13 +160,22 @@ def status_line(status: int, reason: str | None) -> str:
 
 
 def request_line(method: str, target: str) -> str:
-    """The request line; IllegalCharacter for a method that is no token or a target with anything but visible ASCII, or with '#'."""
+    """The request line; IllegalCharacter for a method that is no token or a target with anything but visible ASCII, or
+    with '#'.
+    """
     if not method.isascii() or not is_token(method.encode("ascii")):
         raise IllegalCharacter(f"illegal method {shown(method)}; expected a token")
     text = target.encode("ascii", "replace") if target.isascii() else b""
-    if not text or span(text, 0, len(text), TARGET) != len(text):
-        raise IllegalCharacter(f"illegal target {shown(target)}; expected visible ASCII without '#', percent-encoded where needed")
+    if not text or span(text, 0, len(text), _TARGET) != len(text):
+        raise IllegalCharacter(
+            f"illegal target {shown(target)}; expected visible ASCII without '#', percent-encoded where needed"
+        )
     return f"{method} {target} HTTP/1.1\r\n"
+
+
+def encode(lines: tuple[str, ...]) -> bytes:
+    """The lines of a head as bytes; what surrogateescape let in as text leaves as the bytes it was."""
+    return "".join(lines).encode("utf-8", "surrogateescape")
 
 
 def chunk(data: bytes) -> bytes:
@@ -151,10 +184,14 @@ def chunk(data: bytes) -> bytes:
 
 
 def last_chunk(trailers: Headers | None) -> bytes:
-    """The end of a chunked body, with `trailers`; LocalProtocolError for trailers that frame the message (RFC 9110 6.5.1)."""
+    """The end of a chunked body, with `trailers`; LocalProtocolError for trailers that frame the message (RFC 9110
+    6.5.1).
+    """
     if not trailers:
         return LAST_CHUNK
     block = field_block(trailers)
-    if block.seen & (SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING | SEEN_HOST | SEEN_CONNECTION | SEEN_UPGRADE | SEEN_EXPECT):
+    if block.seen & (
+        SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING | SEEN_HOST | SEEN_CONNECTION | SEEN_UPGRADE | SEEN_EXPECT
+    ):
         raise LocalProtocolError("a trailer must not frame or route its message; send that field in the head")
-    return b"".join((b"0\r\n", block.text.encode("utf-8", "surrogateescape"), b"\r\n"))
+    return b"".join((b"0\r\n", encode((block.text,)), b"\r\n"))

@@ -1,0 +1,41 @@
+cimport cython
+
+from levante.http.octets cimport is_token, span
+
+cdef int _CONNECTION
+cdef int _CONTENT_LENGTH
+cdef int _TRANSFER_ENCODING
+cdef int _FRAMING
+cdef int _NO_TRAILER
+cdef dict _NAMES
+cdef dict _STATUS_LINES
+cdef unsigned char _TARGET
+
+cdef class FieldBlock:
+    cdef public str text
+    cdef public int seen
+    cdef public Py_ssize_t length
+    cdef public bint close
+    cdef public bint upgrade
+    cdef public bint chunked
+
+@cython.locals(block=FieldBlock, lines=list, meaning=int)
+cpdef FieldBlock field_block(object headers, int drop=*)
+
+cdef int _new_name(object name) except -1
+
+cpdef check_text(object text, object what)
+
+cdef _note(FieldBlock block, int meaning, object value)
+
+cpdef str status_line(int status, object reason)
+
+@cython.locals(text=bytes)
+cpdef str request_line(object method, object target)
+
+cpdef bytes encode(tuple lines)
+
+cpdef bytes chunk(bytes data)
+
+@cython.locals(block=FieldBlock)
+cpdef bytes last_chunk(object trailers)
