@@ -105,8 +105,6 @@ class WebSocketConnection(WebSocketDriver, Conversation):
             while True:
                 message = self._inbox.pop()
                 if message is not None:
-                    if self._stalled and self._inbox.is_low():
-                        self._pump()
                     return message if message.type in _DATA else self._arrived(message)
                 if self._stalled:
                     # A long backlog is worked off in turns with everybody else.

@@ -1,8 +1,8 @@
 """Both sides of the opening handshake (RFC 6455 section 4): heads in, headers to send and what was agreed on out.
 
 Server: `accept_handshake` says yes with the fields of the 101, or raises `WSHandshakeError` with the status to answer
-with. The origin check that stops cross-site hijacking is part of it and on by default. Client: `DialHandshake` makes the
-fields and verifies the answer; nothing that was not asked for is accepted.
+with; the origin check that stops cross-site hijacking is part of it and on by default. Client: `DialHandshake` makes
+the fields and verifies the answer; nothing that was not asked for is accepted.
 """
 
 import base64

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from .limits import QUEUE_HIGH_BYTES, QUEUE_HIGH_MESSAGES, QUEUE_LOW_MESSAGES
+from .limits import QUEUE_BYTES, QUEUE_MESSAGES
 from .messagetypes import WSMessage
 
 __all__ = ["Inbox"]
@@ -12,8 +12,8 @@ __all__ = ["Inbox"]
 class Inbox:
     """Messages that wait for the application, and the one `receive()` that waits for a message.
 
-    The queue itself never refuses: who puts asks `is_full` first, and goes on when `is_low` says so. A message is
-    only taken out by the reader itself, never handed to a waiting future, so that a cancelled `receive()` loses none.
+    The queue itself never refuses: who puts asks `is_full` first. A message is only taken out by the reader
+    itself, never handed to a waiting future, so that a cancelled `receive()` loses none.
     """
 
     __slots__ = ("_messages", "_size", "_waiter")
@@ -43,12 +43,8 @@ class Inbox:
         self._size = 0
 
     def is_full(self) -> bool:
-        """Whether a high mark is reached; a single message can be larger than the mark."""
-        return len(self._messages) >= QUEUE_HIGH_MESSAGES or self._size >= QUEUE_HIGH_BYTES
-
-    def is_low(self) -> bool:
-        """Whether it is time to go on filling."""
-        return len(self._messages) <= QUEUE_LOW_MESSAGES and self._size < QUEUE_HIGH_BYTES
+        """Whether a limit is reached; a single message can be larger than the limit."""
+        return len(self._messages) >= QUEUE_MESSAGES or self._size >= QUEUE_BYTES
 
     def wake(self) -> None:
         """Let the waiting reader look."""

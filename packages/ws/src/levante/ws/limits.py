@@ -14,11 +14,11 @@ MAX_DEFLATE_MEMBERS: Final = 1024
 MAX_EXTENSIONS: Final = 16
 MAX_EXTENSION_PARAMETERS: Final = 8
 
-# The receive queue. When one of the HIGH marks is reached parsing stops, and reading stops when more bytes come; the
-# LOW mark starts both again. 16 messages: websockets; 512 KiB: twice the largest read of asyncio, as in aiohttp.
-QUEUE_HIGH_MESSAGES: Final = 16
-QUEUE_LOW_MESSAGES: Final = 4
-QUEUE_HIGH_BYTES: Final = 512 * 1024
+# The receive queue. When one of these is reached parsing stops, and reading stops when more bytes come; both go on
+# when the application has emptied it. 16 messages: websockets; 512 KiB: twice the largest read of asyncio, as in
+# aiohttp.
+QUEUE_MESSAGES: Final = 16
+QUEUE_BYTES: Final = 512 * 1024
 
 # Bytes in the transport's buffer above which sending waits (aiohttp's default), and the share of them at which it
 # goes on.
