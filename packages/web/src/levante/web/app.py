@@ -1,0 +1,375 @@
+"""The application: settings, routes, middlewares, signals, and applications below it. It wires them together and
+decides nothing else. The chain of middlewares around a handler is built once for each route and kept in a bounded
+cache, never for 404 and 405, of which there are as many as there are wrong URLs.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from functools import lru_cache, partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from aiosignal import Signal
+from frozenlist import FrozenList
+
+from levante.http.accept import Exchange
+from levante.http.errors import ProtocolError, RemoteProtocolError
+
+from .exceptions import exception_for_status
+from .keys import AppKey
+from .lifecycle import AppCallback, CleanupContext
+from .request import CLIENT_MAX_SIZE, Request
+from .routing.abstract import AbstractRoute, SystemRoute
+from .routing.dispatcher import UrlDispatcher
+from .routing.domains import Domain, MaskDomain
+from .routing.match import MatchInfoError, UrlMappingMatchInfo
+from .routing.subapps import MatchedSubAppResource, PrefixedSubAppResource
+from .routing.tables import AbstractRouteDef
+
+if TYPE_CHECKING:
+    from .lifecycle import AppSignal, PrepareSignal
+    from .types import Handler, Middleware, StreamResponse
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+MAX_CHAINS = 1024
+"""Middleware chains kept; an application with more routes builds the chain of a rare route anew (CVE-2024-52303 kept
+them without bound).
+"""
+
+web_logger = logging.getLogger("levante.web")
+
+
+class NotAppKeyWarning(UserWarning):
+    """A string was used as a key of an `Application`, where an `AppKey` is typed and free of collisions."""
+
+
+class Application(MutableMapping[str | AppKey[Any], Any]):
+    """An application. As a mapping it holds what its handlers share, by `AppKey` (Any: each key says the type of its
+    value).
+
+    `middlewares`: the first is the outermost. `handler_args`: keyword arguments for `Server`, which win over those of
+    the runner. `client_max_size`: bytes of a request body that `Request.read` and `Request.post` accept; 0 is no
+    limit.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_chain",
+        "_cleanup_ctx",
+        "_client_max_size",
+        "_frozen",
+        "_handler_args",
+        "_has_middlewares",
+        "_middlewares",
+        "_on_cleanup",
+        "_on_response_prepare",
+        "_on_shutdown",
+        "_on_startup",
+        "_pre_frozen",
+        "_router",
+        "_state",
+        "_subapps",
+        "logger",
+    )
+
+    def __init__(
+        self,
+        *,
+        logger: logging.Logger = web_logger,
+        middlewares: "Iterable[Middleware]" = (),
+        handler_args: Mapping[str, Any] | None = None,  # Any: the keyword arguments of Server, each of its own type
+        client_max_size: int = CLIENT_MAX_SIZE,
+    ) -> None:
+        self.logger = logger
+        self._router = UrlDispatcher()
+        self._handler_args = None if handler_args is None else MappingProxyType(dict(handler_args))
+        self._middlewares: FrozenList[Middleware] = FrozenList(middlewares)
+        self._has_middlewares = False
+        self._chain = lru_cache(maxsize=MAX_CHAINS)(build_chain)
+        self._state: dict[str | AppKey[Any], Any] = {}
+        self._frozen = False
+        self._pre_frozen = False
+        self._subapps: list[Application] = []
+        self._on_response_prepare: PrepareSignal = Signal(self)
+        self._on_startup: AppSignal = Signal(self)
+        self._on_shutdown: AppSignal = Signal(self)
+        self._on_cleanup: AppSignal = Signal(self)
+        self._cleanup_ctx = CleanupContext()
+        self._on_startup.append(self._cleanup_ctx.enter)
+        self._on_cleanup.append(self._cleanup_ctx.exit)
+        self._client_max_size = client_max_size
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError(
+            f"{cls.__name__} cannot inherit from Application: compose it (routes, signals, cleanup_ctx, keys) instead"
+        )
+
+    # The mapping.
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = object.__hash__
+
+    @overload
+    def __getitem__(self, key: AppKey[T]) -> T: ...
+    @overload
+    def __getitem__(self, key: str) -> Any: ...
+    def __getitem__(self, key: str | AppKey[T]) -> Any:
+        return self._state[key]
+
+    @overload  # type: ignore[override]  # typed by key, which MutableMapping cannot say
+    def get(self, key: AppKey[T], default: D) -> T | D: ...
+    @overload
+    def get(self, key: AppKey[T], default: None = ...) -> T | None: ...
+    @overload
+    def get(self, key: str, default: Any = ...) -> Any: ...
+    def get(self, key: str | AppKey[T], default: Any = None) -> Any:
+        return self._state.get(key, default)
+
+    @overload
+    def __setitem__(self, key: AppKey[T], value: T) -> None: ...
+    @overload
+    def __setitem__(self, key: str, value: Any) -> None: ...
+    def __setitem__(self, key: str | AppKey[T], value: Any) -> None:
+        self._check_writable()
+        if not isinstance(key, AppKey):
+            warnings.warn(f"use a web.AppKey instead of the string {key!r}", category=NotAppKeyWarning, stacklevel=2)
+        self._state[key] = value
+
+    def __delitem__(self, key: str | AppKey[Any]) -> None:
+        self._check_writable()
+        del self._state[key]
+
+    def _check_writable(self) -> None:
+        if self._frozen:
+            raise RuntimeError(
+                "the application has started: its state is frozen; change what a value holds, or set it during on_startup"
+            )
+
+    def __len__(self) -> int:
+        return len(self._state)
+
+    def __iter__(self) -> Iterator[str | AppKey[Any]]:
+        return iter(self._state)
+
+    def __bool__(self) -> bool:
+        return True
+
+    # The parts.
+
+    @property
+    def router(self) -> UrlDispatcher:
+        """The router."""
+        return self._router
+
+    @property
+    def middlewares(self) -> "FrozenList[Middleware]":
+        """The middlewares, outermost first."""
+        return self._middlewares
+
+    @property
+    def client_max_size(self) -> int:
+        """Bytes of a request body that `Request.read` and `Request.post` accept."""
+        return self._client_max_size
+
+    @property
+    def handler_args(self) -> Mapping[str, Any]:
+        """Keyword arguments for `Server`."""
+        return self._handler_args or {}
+
+    @property
+    def on_response_prepare(self) -> "PrepareSignal":
+        """Called with (request, response) before the head of a response is sent."""
+        return self._on_response_prepare
+
+    @property
+    def on_startup(self) -> "AppSignal":
+        """Called with the application before it serves."""
+        return self._on_startup
+
+    @property
+    def on_shutdown(self) -> "AppSignal":
+        """Called with the application when it stops to accept connections, while requests are still running."""
+        return self._on_shutdown
+
+    @property
+    def on_cleanup(self) -> "AppSignal":
+        """Called with the application after the last request."""
+        return self._on_cleanup
+
+    @property
+    def cleanup_ctx(self) -> CleanupContext:
+        """Resources: entered at startup, exited in reverse at cleanup."""
+        return self._cleanup_ctx
+
+    def add_routes(self, routes: Iterable[AbstractRouteDef]) -> list[AbstractRoute]:
+        """Add route definitions; the routes made."""
+        return self._router.add_routes(routes)
+
+    def add_subapp(self, prefix: str, subapp: "Application") -> PrefixedSubAppResource:
+        """Put an application below a path prefix. It takes no more routes, middlewares or signals after that."""
+        if not isinstance(prefix, str):
+            raise TypeError(f"a prefix is a str; got {prefix!r}")
+        prefix = prefix.rstrip("/")
+        if not prefix:
+            raise ValueError(
+                "a prefix cannot be empty or '/': the routes of the sub-application would hide those of the application"
+            )
+        self._check_joinable(subapp)
+        resource = PrefixedSubAppResource(prefix, subapp)
+        self._join(resource, subapp)
+        return resource
+
+    def add_domain(self, domain: str, subapp: "Application") -> MatchedSubAppResource:
+        """Put an application behind a Host: exact, or with `*` for any run of characters."""
+        if not isinstance(domain, str):
+            raise TypeError(f"a domain is a str; got {domain!r}")
+        rule = MaskDomain(domain) if "*" in domain else Domain(domain)
+        self._check_joinable(subapp)
+        resource = MatchedSubAppResource(rule, subapp)
+        self._join(resource, subapp)
+        return resource
+
+    def _check_joinable(self, subapp: "Application") -> None:
+        if self._pre_frozen:
+            raise RuntimeError("a sub-application cannot be added to a frozen application")
+        if subapp.frozen:
+            raise RuntimeError("a frozen application cannot become a sub-application")
+
+    def _join(self, resource: PrefixedSubAppResource | MatchedSubAppResource, subapp: "Application") -> None:
+        self._router.register_resource(resource)
+        self._on_startup.append(_for_subapp(subapp, subapp.startup))
+        self._on_shutdown.append(_for_subapp(subapp, subapp.shutdown))
+        self._on_cleanup.append(_for_subapp(subapp, subapp.cleanup))
+        self._subapps.append(subapp)
+        subapp.pre_freeze()
+
+    # The life.
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the state can no longer be changed."""
+        return self._frozen
+
+    @property
+    def pre_frozen(self) -> bool:
+        """Whether routes, middlewares and signals can no longer be added."""
+        return self._pre_frozen
+
+    def pre_freeze(self) -> None:
+        """Refuse further routes, middlewares and signals."""
+        if self._pre_frozen:
+            return
+        self._pre_frozen = True
+        self._middlewares.freeze()
+        self._router.freeze()
+        for part in (
+            self._on_response_prepare,
+            self._on_startup,
+            self._on_shutdown,
+            self._on_cleanup,
+            self._cleanup_ctx,
+        ):
+            part.freeze()
+        self._has_middlewares = bool(self._middlewares) or any(subapp._has_middlewares for subapp in self._subapps)
+
+    def freeze(self) -> None:
+        """Refuse further changes of the state as well, here and below."""
+        if self._frozen:
+            return
+        self.pre_freeze()
+        self._frozen = True
+        for subapp in self._subapps:
+            subapp.freeze()
+
+    async def startup(self) -> None:
+        """Send `on_startup`: cleanup contexts are entered first."""
+        self.pre_freeze()
+        await self._on_startup.send(self)
+
+    async def shutdown(self) -> None:
+        """Send `on_shutdown`."""
+        await self._on_shutdown.send(self)
+
+    async def cleanup(self) -> None:
+        """Send `on_cleanup`; after a failed startup only the contexts that were entered are exited."""
+        if self._on_cleanup.frozen:
+            await self._on_cleanup.send(self)
+        else:
+            await self._cleanup_ctx.exit(self)
+
+    # A request.
+
+    def make_request(self, exchange: Exchange) -> Request:
+        """The request object of an exchange."""
+        return Request(exchange, client_max_size=self._client_max_size)
+
+    async def handle(self, request: Request) -> "StreamResponse":
+        """Route a request and call middlewares and handler. Also for requests that could not be read: middlewares see
+        their errors too.
+        """
+        match_info = await self._resolve(request)
+        match_info.add_app(self)
+        match_info.freeze()
+        request.bind(match_info)
+        if request.head.expect is not None:
+            answer = await match_info.expect_handler(request)
+            if answer is not None:
+                return answer
+        handler = match_info.handler
+        if self._has_middlewares:
+            route = match_info.route
+            if isinstance(route, SystemRoute):
+                handler = build_chain(route, match_info.apps)
+            else:
+                handler = self._chain(route, match_info.apps)
+        return await handler(request)
+
+    async def _resolve(self, request: Request) -> UrlMappingMatchInfo:
+        error = request.exchange.error
+        if error is None:
+            try:
+                return await self._router.resolve(request)
+            except RemoteProtocolError as exc:
+                error = exc
+        return _error_match(error)
+
+    def __call__(self) -> "Application":
+        """The application itself, so that it can stand where a factory is expected."""
+        return self
+
+    def __repr__(self) -> str:
+        return f"<Application 0x{id(self):x}>"
+
+
+def build_chain(route: AbstractRoute, apps: Sequence[Application]) -> "Handler":
+    """The handler of a route with the middlewares of the applications around it, the root's outermost."""
+    handler = route.handler
+    nested = len(apps) > 1
+    for app in reversed(apps):
+        for middleware in reversed(app.middlewares):
+            handler = partial(middleware, handler=handler)
+        if nested:
+            handler = partial(_in_app, app=app, handler=handler)
+    return handler
+
+
+async def _in_app(request: Request, *, app: Application, handler: "Handler") -> "StreamResponse":
+    with request.match_info.set_current_app(app):
+        return await handler(request)
+
+
+def _error_match(error: ProtocolError) -> MatchInfoError:
+    exception = exception_for_status(error.status)
+    return MatchInfoError(exception(text=f"{error.status}: {error.message}"))
+
+
+def _for_subapp(subapp: Application, send: Any) -> AppCallback:  # Any: a bound method of Application without arguments
+    async def forward(app: Application) -> None:
+        await send()
+
+    return forward

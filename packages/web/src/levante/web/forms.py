@@ -1,0 +1,159 @@
+"""The fields of a form, urlencoded or multipart (RFC 7578). Text is kept in memory under the limits of
+`levante.http.limits.MultipartLimits`, files go to temporary files that stay in memory while they are small; disk is
+touched in an executor only.
+"""
+
+import asyncio
+import codecs
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, TypeAlias
+
+from multidict import CIMultiDictProxy, MultiDict, MultiDictProxy
+
+from levante.http.formdecoder import FieldData, FieldEnd, FieldStart, FormDecoder
+from levante.http.forms import parse_urlencoded
+
+from .bodies import decode_text, iter_body, read_body
+
+if TYPE_CHECKING:
+    from levante.http.multipartreader import MultipartReader
+
+    from .types import BaseRequest
+
+FORM_METHODS = frozenset({"POST", "PUT", "PATCH", "TRACE", "DELETE"})
+"""Methods whose body can be a form."""
+
+SPOOL_SIZE = 1024 * 1024
+"""An uploaded file stays in memory up to this size, in bytes; beyond it, it moves to a temporary file. starlette: 1
+MiB.
+"""
+
+DEFAULT_CHARSET = "utf-8"
+
+
+@dataclass(frozen=True)
+class FileField:
+    """An uploaded file: `file` is open for reading at its start; `filename` is what the sender wrote, never to be
+    used as a path.
+    """
+
+    name: str
+    filename: str
+    file: IO[bytes]
+    content_type: str
+    headers: CIMultiDictProxy[str]
+
+
+FormValue: TypeAlias = str | bytearray | FileField
+"""Text; a part of another type without a file name; a file."""
+
+
+async def read_form(request: "BaseRequest") -> MultiDict[FormValue]:
+    """The fields in order. An empty dict for other methods and media types."""
+    if request.method not in FORM_METHODS or not request.head.has_body:
+        return MultiDict()
+    essence = request.content_type
+    if essence == "multipart/form-data":
+        return await _read_multipart(request)
+    if "Content-Type" in request.headers and essence != "application/x-www-form-urlencoded":
+        return MultiDict()
+    body = await read_body(request, limit=request.client_max_size)
+    return MultiDict(parse_urlencoded(body, charset=request.charset or DEFAULT_CHARSET))
+
+
+async def _read_multipart(request: "BaseRequest") -> MultiDict[FormValue]:
+    collector = _Collector(request.headers["Content-Type"])
+    try:
+        async for piece in iter_body(request, limit=request.client_max_size):
+            await collector.feed(piece)
+        collector.decoder.feed_eof()
+    except BaseException:
+        await close_files(collector.fields)
+        if collector.file is not None:
+            await _close(collector.file)
+        raise
+    return collector.fields
+
+
+class _Collector:
+    """Puts the events of a form decoder together to fields."""
+
+    def __init__(self, content_type: str) -> None:
+        self.decoder = FormDecoder(content_type)
+        self.fields: MultiDict[FormValue] = MultiDict()
+        self.file: IO[bytes] | None = None
+        self._start: FieldStart | None = None
+        self._data = bytearray()
+        self._charset = DEFAULT_CHARSET
+
+    async def feed(self, piece: bytes) -> None:
+        for event in self.decoder.feed(piece):
+            if isinstance(event, FieldStart):
+                self._start = event
+                self._data = bytearray()
+                self.file = None if event.filename is None else tempfile.SpooledTemporaryFile(SPOOL_SIZE)  # noqa: SIM115
+            elif isinstance(event, FieldData):
+                await self._take(event.data)
+            elif isinstance(event, FieldEnd) and self._start is not None:
+                await self._finish(self._start)
+
+    async def _take(self, data: bytes) -> None:
+        if self.file is None:
+            self._data += data
+        elif self.file.tell() + len(data) <= SPOOL_SIZE:
+            self.file.write(data)
+        else:
+            await asyncio.get_running_loop().run_in_executor(None, self.file.write, data)
+
+    async def _finish(self, start: FieldStart) -> None:
+        if self.file is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self.file.seek, 0)
+            kind = "application/octet-stream" if start.content_type is None else start.content_type.essence
+            self.fields.add(start.name, FileField(start.name, start.filename or "", self.file, kind, start.headers))
+            self.file = None
+        elif start.is_text():
+            declared = None if start.content_type is None else start.content_type.charset
+            text = decode_text(bytes(self._data), declared or self._charset)
+            self._remember_charset(start.name, text)
+            self.fields.add(start.name, text)
+        else:
+            self.fields.add(start.name, self._data)
+
+    def _remember_charset(self, name: str, text: str) -> None:
+        """The field `_charset_` says how the text fields after it are encoded (RFC 7578 section 4.6); an unknown name
+        is ignored.
+        """
+        if name != "_charset_":
+            return
+        try:
+            self._charset = codecs.lookup(text.strip()).name
+        except LookupError:
+            self._charset = DEFAULT_CHARSET
+
+
+async def close_files(form: MultiDict[FormValue] | MultiDictProxy[FormValue]) -> None:
+    """Close the files among the fields."""
+    for value in _files(form.values()):
+        await _close(value.file)
+
+
+def _files(values: Iterable[FormValue]) -> list[FileField]:
+    return [value for value in values if isinstance(value, FileField)]
+
+
+async def _close(file: IO[bytes]) -> None:
+    """Closing unlinks a file on disk, which may wait for the disk; one in memory closes at once."""
+    if getattr(file, "_rolled", True):
+        await asyncio.get_running_loop().run_in_executor(None, file.close)
+    else:
+        file.close()
+
+
+def multipart_reader(request: "BaseRequest") -> "MultipartReader":
+    """A reader of the parts as they arrive; each part that is read whole is held to `client_max_size`."""
+    # Imported here: most applications never stream a multipart body.
+    from levante.http.multipartreader import MultipartReader
+
+    return MultipartReader(request.headers, request.content, client_max_size=request.client_max_size)

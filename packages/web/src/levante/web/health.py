@@ -1,0 +1,74 @@
+"""Two questions that an orchestrator asks. `/healthz`: does the event loop turn? Nothing else is looked at, for a
+restart cures nothing else. `/readyz`: should requests be sent here? Not while something that every request needs is
+missing, and not while the service is shutting down.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from .app import Application
+from .keys import AppKey
+from .request import Request
+from .response import Response, json_response
+
+CHECK_BUDGET = 1.0
+"""Seconds that each check may take: orchestrators give a probe one second by default."""
+
+Check = Callable[[], Awaitable[object]]
+"""Returns when all is well (its value does not matter, except False), raises when it is not."""
+
+DRAINING: AppKey[asyncio.Event] = AppKey("draining", asyncio.Event)
+
+logger = logging.getLogger("levante.web.health")
+
+
+def setup(
+    app: Application,
+    ready: Mapping[str, Check] | None = None,
+    *,
+    budget: float = CHECK_BUDGET,
+    live_path: str = "/healthz",
+    ready_path: str = "/readyz",
+) -> None:
+    """Add the two routes. `ready` names the checks; they run side by side, each for at most `budget` seconds.
+
+    `/healthz` is 200 with `{"status": "ok"}`; `/readyz` is 200 with each check "ok", or 503 with the failed ones
+    "failed" or "timeout", or 503 with `{"status": "draining"}`. What failed is in the log, not in the answer.
+    """
+    checks = dict(ready or {})
+    draining = app[DRAINING] = asyncio.Event()
+
+    async def live(request: Request) -> Response:
+        return _answer({"status": "ok"}, status=200)
+
+    async def is_ready(request: Request) -> Response:
+        if draining.is_set() or (request.server is not None and request.server.draining):
+            return _answer({"status": "draining"}, status=503)
+        results = await asyncio.gather(*(_run(name, check, budget) for name, check in checks.items()))
+        verdicts = dict(zip(checks, results, strict=True))
+        good = all(verdict == "ok" for verdict in results)
+        return _answer({"status": "ok" if good else "failed", "checks": verdicts}, status=200 if good else 503)
+
+    async def drain(app: Application) -> None:
+        draining.set()
+
+    app.router.add_get(live_path, live)
+    app.router.add_get(ready_path, is_ready)
+    app.on_shutdown.append(drain)
+
+
+async def _run(name: str, check: Check, budget: float) -> str:
+    try:
+        async with asyncio.timeout(budget):
+            return "failed" if await check() is False else "ok"
+    except TimeoutError:
+        logger.warning("readiness check %r took more than %g seconds", name, budget)
+        return "timeout"
+    except Exception as exc:
+        logger.warning("readiness check %r failed: %r", name, exc)
+        return "failed"
+
+
+def _answer(content: object, *, status: int) -> Response:
+    return json_response(content, status=status, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,55 @@
+"""Errors as `application/problem+json` (RFC 9457), for APIs: HTTP exceptions of 4xx and 5xx, malformed requests,
+timeouts, and whatever else a handler raises. A client that prefers HTML gets the ordinary error page.
+"""
+
+from typing import TYPE_CHECKING
+
+from levante.http.errors import RemoteProtocolError
+from levante.http.mediatypes import best_match
+from levante.web.exceptions import HTTPException
+from levante.web.problems import PROBLEM_JSON, problem
+from levante.web.request import Request
+
+if TYPE_CHECKING:
+    from levante.web.types import Handler, StreamResponse
+
+HTML = "text/html"
+
+
+async def problem_details(request: Request, handler: "Handler") -> "StreamResponse":
+    """The middleware; what an exception says in its text becomes the member `detail`, its headers and cookies stay."""
+    try:
+        return await handler(request)
+    except HTTPException as exc:
+        if exc.status < 400 or exc.headers.get("Content-Type") == PROBLEM_JSON or _prefers_html(request):
+            raise
+        return _from_exception(exc)
+    except (TimeoutError, ConnectionError):
+        raise  # the server answers these, or notes that nobody is there to be answered
+    except RemoteProtocolError as exc:
+        if request.exchange.head_sent or _prefers_html(request):
+            raise
+        response = problem(exc.status, detail=exc.message)
+        response.force_close()
+        return response
+    except Exception as exc:
+        if request.exchange.head_sent or _prefers_html(request):
+            raise
+        request.app.logger.error("error handling %r", request, exc_info=exc)
+        response = problem(500)
+        response.force_close()
+        return response
+
+
+def _from_exception(exc: HTTPException) -> "StreamResponse":
+    said = exc.text if exc.text != f"{exc.status}: {exc.reason}" else None
+    response = problem(exc.status, title=exc.reason, detail=said)
+    for name, value in exc.headers.items():
+        if name.lower() != "content-type":
+            response.headers.add(name, value)
+    response.cookies.update(exc.cookies)
+    return response
+
+
+def _prefers_html(request: Request) -> bool:
+    return best_match((PROBLEM_JSON, HTML), request.headers.get("Accept")) == HTML

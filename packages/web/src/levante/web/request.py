@@ -1,0 +1,283 @@
+"""The request as a handler sees it: a view of the exchange below, with the ways to read its body."""
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, Self
+
+from multidict import CIMultiDict, CIMultiDictProxy, MultiDictProxy
+from yarl import URL
+
+from levante.http.accept import Exchange
+from levante.http.errors import ProtocolError
+from levante.http.streams import StreamReader
+from levante.http.target import split_target
+
+from .bodies import decode_text, read_body
+from .config import ChainMapProxy
+from .exceptions import HTTPBadRequest
+from .forms import FormValue, close_files, multipart_reader, read_form
+from .request_head import RequestHeadView
+
+if TYPE_CHECKING:
+    from levante.http.multipart import MultipartReader
+
+    from .types import Application, JSONDecoder, LooseHeaders, PrepareHook, Server, StreamResponse, UrlMappingMatchInfo
+
+CLIENT_MAX_SIZE = 1024 * 1024
+"""The default of `client_max_size`: bytes of a (decoded) request body that `read()` and `post()` accept. nginx and
+aiohttp: 1 MiB.
+"""
+
+JSON = "application/json"
+
+
+class BaseRequest(RequestHeadView):
+    """A request without an application, as the handler of a `web.Server` gets it.
+
+    As a mapping it holds what middlewares hand to handlers, by `str` or `RequestKey`.
+    """
+
+    __slots__ = ("__weakref__", "_body", "_client_max_size", "_form", "_hooks", "server")
+
+    def __init__(self, exchange: Exchange, *, client_max_size: int = CLIENT_MAX_SIZE) -> None:
+        super().__init__(exchange)
+        self._client_max_size = client_max_size
+        self._body: bytes | None = None
+        self._form: MultiDictProxy[FormValue] | None = None
+        self._hooks: list[PrepareHook] | None = None
+        self.server: Server | None = None
+
+    @property
+    def content(self) -> StreamReader:
+        """The body as it arrives, as sent: a Content-Encoding is not undone here."""
+        return self.exchange.body
+
+    @property
+    def body_exists(self) -> bool:
+        """Whether the request has a body that is not empty."""
+        return self.head.has_body
+
+    @property
+    def can_read_body(self) -> bool:
+        """Whether something of the body is still to be read."""
+        return not self.exchange.body.at_eof()
+
+    @property
+    def client_max_size(self) -> int:
+        """How many bytes `read` and `post` accept; 0 is no limit."""
+        return self._client_max_size
+
+    async def read(self) -> bytes:
+        """The whole body, decoded, kept for the next call.
+
+        Raises HTTPRequestEntityTooLarge beyond `client_max_size`, HTTPUnsupportedMediaType for an unknown
+        Content-Encoding, RemoteProtocolError for a malformed body, PeerDisconnected when the client went away.
+        """
+        if self._body is None:
+            self._body = await read_body(self, limit=self._client_max_size)
+        return self._body
+
+    async def text(self) -> str:
+        """The body as text, in its charset or UTF-8. Raises HTTPUnsupportedMediaType when it is not text in it."""
+        return decode_text(await self.read(), self.charset or "utf-8")
+
+    async def json(self, *, loads: "JSONDecoder" = json.loads, content_type: str | None = JSON) -> Any:
+        """The body as JSON (Any: of whatever shape).
+
+        Raises HTTPBadRequest when the type of the body is not `content_type` (for the default also any `+json`); None
+        accepts every type. Raises what `loads` raises when the body is no JSON: json.JSONDecodeError.
+        """
+        if content_type is not None:
+            matches = self.media_type.is_json() if content_type == JSON else self.content_type == content_type.lower()
+            if not matches:
+                raise HTTPBadRequest(
+                    text=f"Attempt to decode JSON with unexpected mimetype: {self.content_type}; expected {content_type}"
+                )
+        return loads(await self.text())
+
+    async def multipart(self) -> "MultipartReader":
+        """A reader of the parts of a multipart body, as they arrive."""
+        return multipart_reader(self)
+
+    async def post(self) -> MultiDictProxy[FormValue]:
+        """The fields of a form, urlencoded or multipart; empty for other types and for methods that send none.
+
+        Files are `FileField`s, closed when the response is finished. Raises as `read`, and ValueError for a malformed
+        part.
+        """
+        if self._form is None:
+            self._form = MultiDictProxy(await read_form(self))
+        return self._form
+
+    async def release(self) -> None:
+        """Read and throw away the rest of the body."""
+        while not self.exchange.body.at_eof():
+            await self.exchange.body.readany()
+
+    @property
+    def has_form(self) -> bool:
+        """Whether a form was read, which may hold open files."""
+        return self._form is not None
+
+    async def close_files(self) -> None:
+        """Close the files of the form; the server does so when the response is finished."""
+        if self._form is not None:
+            await close_files(self._form)
+
+    # The connection.
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The transport of the connection, None when it is gone."""
+        return self.exchange.transport
+
+    @property
+    def protocol(self) -> object:
+        """The connection that the request came on."""
+        return self.exchange.connection
+
+    @property
+    def writer(self) -> Exchange:
+        """What the response is written to; responses do that."""
+        return self.exchange
+
+    @property
+    def task(self) -> "asyncio.Task[None]":
+        """The task that handles the request."""
+        return self.exchange.task
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """`get_extra_info` of the transport: `peername`, `peercert`, ... (Any: as asyncio has it)."""
+        return self.exchange.get_extra_info(name, default)
+
+    def is_disconnected(self) -> bool:
+        """Whether the client has gone away."""
+        return self.exchange.is_disconnected()
+
+    async def disconnected(self) -> None:
+        """Return when the client has gone away: what a long poll or a stream waits for beside its own work."""
+        await self.exchange.disconnected()
+
+    @property
+    def pre_handler_error(self) -> ProtocolError | None:
+        """Why the request could not be read (malformed, too large), in which case it is a stand-in that must be
+        answered with the error.
+        """
+        return self.exchange.error
+
+    def clone(
+        self,
+        *,
+        method: str | None = None,
+        rel_url: str | URL | None = None,
+        headers: "LooseHeaders | None" = None,
+        scheme: str | None = None,
+        host: str | None = None,
+        remote: str | None = None,
+        client_max_size: int | None = None,
+    ) -> Self:
+        """A copy with something replaced: how middlewares apply what trusted proxies say, or another body limit.
+
+        The state is copied shallowly. Raises RuntimeError once a body has been read.
+        """
+        if self._body:
+            raise RuntimeError("a request cannot be cloned after its body was read: the copy could not read it again")
+        copy = self._copy(self._client_max_size if client_max_size is None else client_max_size)
+        copy.method = self.method if method is None else method
+        kept = ("scheme", "host", "remote", "headers", "raw_headers", "target")
+        copy._cache.update((name, self._cache[name]) for name in kept if name in self._cache)
+        if headers is not None:
+            replaced = CIMultiDictProxy(CIMultiDict(headers))
+            copy._cache.pop("host", None)
+            copy._cache["headers"] = replaced
+            copy._cache["raw_headers"] = tuple(
+                (k.encode(), v.encode("utf-8", "surrogateescape")) for k, v in replaced.items()
+            )
+        if rel_url is not None:
+            copy._cache["target"] = split_target(copy.method, str(URL(rel_url)) or "/")
+        given = {"scheme": scheme, "host": host, "remote": remote}
+        copy._cache.update((name, value) for name, value in given.items() if value is not None)
+        copy._state = None if self._state is None else dict(self._state)
+        return copy
+
+    def _copy(self, client_max_size: int) -> Self:
+        copy = type(self)(self.exchange, client_max_size=client_max_size)
+        copy.server = self.server
+        copy._hooks = self._hooks
+        return copy
+
+    def add_prepare_hook(self, hook: "PrepareHook") -> None:
+        """Have `hook(response)` called before the head of the response to this request is sent, whichever response it
+        will be.
+        """
+        if self._hooks is None:
+            self._hooks = []
+        self._hooks.append(hook)
+
+    @property
+    def has_prepare_hooks(self) -> bool:
+        """Whether somebody wants to see the response before its head is sent."""
+        return self._hooks is not None
+
+    async def prepare_hook(self, response: "StreamResponse") -> None:
+        """Show the response to whoever wants to see it before its head is sent."""
+        for hook in self._hooks or ():
+            hook(response)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.method} {self.head.target}>"
+
+
+class Request(BaseRequest):
+    """A request on its way through an application."""
+
+    __slots__ = ("_match_info",)
+
+    def __init__(self, exchange: Exchange, *, client_max_size: int = CLIENT_MAX_SIZE) -> None:
+        super().__init__(exchange, client_max_size=client_max_size)
+        self._match_info: UrlMappingMatchInfo | None = None
+
+    @property
+    def match_info(self) -> "UrlMappingMatchInfo":
+        """The fields of the path, and the route."""
+        if self._match_info is None:
+            raise RuntimeError("the request has not been routed yet")
+        return self._match_info
+
+    def bind(self, match_info: "UrlMappingMatchInfo") -> None:
+        """Attach the match; the application does so."""
+        self._match_info = match_info
+
+    @property
+    def app(self) -> "Application":
+        """The application whose middleware or handler runs now."""
+        return self.match_info.current_app
+
+    @property
+    def config_dict(self) -> ChainMapProxy:
+        """The applications from the current one up to the root, as one read-only mapping."""
+        apps = self.match_info.apps
+        return ChainMapProxy(tuple(reversed(apps[: apps.index(self.app) + 1])))
+
+    @property
+    def has_prepare_hooks(self) -> bool:
+        if self._hooks is not None:
+            return True
+        if self._match_info is None:
+            return False
+        return any(app.on_response_prepare for app in self._match_info.apps)
+
+    async def prepare_hook(self, response: "StreamResponse") -> None:
+        """Send `on_response_prepare` of every application that the request passes through, root first, then the hooks
+        of the request.
+        """
+        if self._match_info is not None:
+            for app in self._match_info.apps:
+                if app.on_response_prepare:
+                    await app.on_response_prepare.send(self, response)
+        await super().prepare_hook(response)
+
+    def _copy(self, client_max_size: int) -> Self:
+        copy = super()._copy(client_max_size)
+        copy._match_info = self._match_info
+        return copy

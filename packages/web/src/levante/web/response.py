@@ -1,0 +1,255 @@
+"""Responses whose body is known as a whole: bytes, text, JSON, or anything that the payload registry knows (files,
+async iterators, multipart). A small body leaves with its head in one write, without a signal, a coder or a mapping of
+headers having been made for it.
+"""
+
+import json
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any
+
+from multidict import CIMultiDict
+
+from levante.http.limits import EXECUTOR_THRESHOLD
+from levante.http.payloads import Payload, get_payload
+from levante.http.status import has_empty_body
+
+from .exceptions import HTTPException
+from .stream_response import ContentCoding, StreamResponse
+
+if TYPE_CHECKING:
+    from .types import BaseRequest, JSONBytesEncoder, JSONEncoder, LooseHeaders
+
+__all__ = ["ContentCoding", "Response", "StreamResponse", "exception_response", "json_bytes_response", "json_response"]
+
+DEFAULT_CHARSET = "utf-8"
+
+
+class Response(StreamResponse):
+    """A response with its body.
+
+    `body` is bytes, or any value that the payload registry can send; `text` is encoded in `charset` (utf-8). Raises
+    ValueError when both are given, when `content_type` contains a charset, or when the type is given twice (as header
+    and as argument).
+    """
+
+    __slots__ = ("_body", "_zlib_executor", "_zlib_executor_size")
+
+    def __init__(
+        self,
+        *,
+        body: Any = None,  # Any: what can be sent is open, by registering payloads
+        status: int = 200,
+        reason: str | None = None,
+        text: str | None = None,
+        headers: "LooseHeaders | None" = None,
+        content_type: str | None = None,
+        charset: str | None = None,
+        zlib_executor_size: int = EXECUTOR_THRESHOLD,
+        zlib_executor: Executor | None = None,
+    ) -> None:
+        super().__init__(status=status, reason=reason, headers=headers)
+        self._zlib_executor_size = zlib_executor_size
+        self._zlib_executor = zlib_executor
+        self._body: bytes | Payload | None = None
+        if body is not None and text is not None:
+            raise ValueError("body and text are both given; a response has one body")
+        if content_type is not None and ";" in content_type and "charset" in content_type.lower():
+            raise ValueError(
+                f"the charset belongs into the argument charset, not into content_type; got {content_type!r}"
+            )
+        if self._headers is not None and "Content-Type" in self._headers:
+            if content_type is not None or charset is not None:
+                raise ValueError(
+                    "the type of the body is given twice, by the header Content-Type and by content_type or charset"
+                )
+        elif text is not None:
+            self._set_type(content_type or "text/plain", charset or DEFAULT_CHARSET)
+        elif content_type is not None:
+            self._set_type(content_type, charset)
+        elif charset is not None:
+            self._set_type("application/octet-stream", charset)
+        if text is not None:
+            declared = charset if self._headers is None else self.charset
+            self._body = text.encode(declared or DEFAULT_CHARSET)
+        elif body is not None:
+            self.body = body
+
+    def _set_type(self, content_type: str, charset: str | None) -> None:
+        value = content_type if charset is None else f"{content_type}; charset={charset}"
+        if self._headers is None:
+            self._initial = (("Content-Type", value),)
+        else:
+            self._headers["Content-Type"] = value
+
+    @property
+    def body(self) -> bytes | Payload | None:
+        """The body: bytes, or the payload that sends it."""
+        return self._body
+
+    @body.setter
+    def body(self, body: Any) -> None:  # Any: as in the constructor
+        self._check_changeable("body")
+        if self._headers is not None:
+            self._headers.pop("Content-Length", None)
+        if body is None or isinstance(body, bytes):
+            self._body = body
+        elif isinstance(body, bytearray | memoryview):
+            self._body = bytes(body)
+        else:
+            self._body = self._as_payload(body)
+
+    def _as_payload(self, body: Any) -> Payload:
+        try:
+            payload = get_payload(body)
+        except LookupError as exc:
+            raise ValueError(f"cannot send a body of type {type(body).__name__}; register a payload for it") from exc
+        for name, value in payload.headers.items():
+            self.headers.setdefault(name, value)
+        return payload
+
+    @property
+    def text(self) -> str | None:
+        """The body as text, None when there is none."""
+        if self._body is None:
+            return None
+        if isinstance(self._body, Payload):
+            return self._body.decode(self.charset or DEFAULT_CHARSET)
+        return self._body.decode(self.charset or DEFAULT_CHARSET)
+
+    @text.setter
+    def text(self, text: str | None) -> None:
+        if text is None:
+            self.body = None
+            return
+        if "Content-Type" not in self.headers or self.content_type == "application/octet-stream":
+            self.content_type = "text/plain"
+        if self.charset is None:
+            self.charset = DEFAULT_CHARSET
+        self.body = text.encode(self.charset or DEFAULT_CHARSET)
+
+    @property
+    def content_length(self) -> int | None:
+        """The length of the body, None when it is unknown; set it by setting the body."""
+        if self._chunked:
+            return None
+        if self._headers is not None and "Content-Length" in self._headers:
+            return int(self._headers["Content-Length"])
+        if self._compression and self._encoder is not None:
+            return None
+        if isinstance(self._body, Payload):
+            return self._body.size
+        return len(self._body) if self._body is not None else 0
+
+    @content_length.setter
+    def content_length(self, value: int | None) -> None:
+        raise RuntimeError("the length of a Response is the length of its body; set the body instead")
+
+    async def _start_compression(self, request: "BaseRequest") -> None:
+        await super()._start_compression(request)
+        if self._encoder is None or self._chunked or isinstance(self._body, Payload):
+            return
+        # Imported here: see StreamResponse._start_compression.
+        from levante.http.codings import run_sized
+
+        encoder, self._encoder = self._encoder, None
+        self._body = await run_sized(
+            lambda data: encoder.compress(data) + encoder.finish(),
+            self._body or b"",
+            threshold=self._zlib_executor_size,
+            executor=self._zlib_executor,
+        )
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send the body and finish."""
+        if self._finished:
+            return
+        body = self._body
+        if body is None or self._request is None or has_empty_body(self._request.method, self._status):
+            await super().write_eof(data)
+        elif isinstance(body, Payload):
+            await body.write(self)
+            await super().write_eof(data)
+        else:
+            await super().write_eof(body)
+
+    async def send(self, request: "BaseRequest") -> None:
+        body = self._body
+        if (
+            self._request is not None
+            or isinstance(body, Payload)
+            or self._compression
+            or self._chunked
+            or request.has_prepare_hooks
+            or (self._headers is not None and "Content-Length" in self._headers)
+        ):
+            await super().send(request)
+            return
+        self._claim(request)
+        if body is None or self._is_empty(request):
+            body = b""
+        elif body and not self._initial:
+            self._add_defaults(request)
+        exchange = request.exchange
+        if self._keep_alive is False:
+            exchange.keep_alive = False
+        exchange.respond(self._status, self._reason, self._wire_headers(), body)
+        self._exchange = exchange
+        self._finished = True
+        if exchange.connection.write_paused:
+            await exchange.drain()
+
+    @property
+    def needs_close(self) -> bool:
+        return isinstance(self._body, Payload)
+
+    async def close(self) -> None:
+        if isinstance(self._body, Payload):
+            await self._body.close()
+
+
+def json_response(
+    data: Any = None,  # Any: what `dumps` takes
+    *,
+    text: str | None = None,
+    body: bytes | None = None,
+    status: int = 200,
+    reason: str | None = None,
+    headers: "LooseHeaders | None" = None,
+    content_type: str = "application/json",
+    dumps: "JSONEncoder" = json.dumps,
+) -> Response:
+    """A response with `data` as JSON; None is null. ValueError when data is given together with text or body."""
+    if data is not None and (text is not None or body is not None):
+        raise ValueError("only one of data, text and body can be given")
+    if text is None and body is None:
+        text = dumps(data)
+    return Response(text=text, body=body, status=status, reason=reason, headers=headers, content_type=content_type)
+
+
+def json_bytes_response(
+    data: Any = None,  # Any: what `dumps` takes
+    *,
+    dumps: "JSONBytesEncoder",
+    body: bytes | None = None,
+    status: int = 200,
+    reason: str | None = None,
+    headers: "LooseHeaders | None" = None,
+    content_type: str = "application/json",
+) -> Response:
+    """A response with `data` as JSON by an encoder that gives bytes. ValueError when data is given together with
+    body.
+    """
+    if data is not None and body is not None:
+        raise ValueError("only one of data and body can be given")
+    content = dumps(data) if body is None else body
+    return Response(body=content, status=status, reason=reason, headers=headers, content_type=content_type)
+
+
+def exception_response(exc: HTTPException) -> Response:
+    """The response that an HTTP exception stands for, with its headers and cookies."""
+    headers: CIMultiDict[str] = exc.headers.copy()
+    response = Response(status=exc.status, reason=exc.reason, headers=headers)
+    if exc.text is not None:
+        response.body = exc.text.encode(response.charset or DEFAULT_CHARSET)
+    response.cookies.update(exc.cookies)
+    return response

@@ -1,0 +1,314 @@
+"""The router. Resources are filed under the literal beginning of their path; a request walks from its whole path to
+shorter beginnings, so that the most literal resource wins whatever the order of registration, and under one beginning
+the order of registration decides. The walk is cut to the depth of the deepest entry, so a path of thousands of
+slashes costs no more than an ordinary one.
+"""
+
+import keyword
+import re
+from collections.abc import (
+    Container,
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    Mapping,
+    Sequence,
+    Sized,
+    ValuesView,
+)
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Unpack
+
+from levante.web.abc import AbstractRouter, AbstractView
+from levante.web.exceptions import HTTPMethodNotAllowed, HTTPNotFound
+
+from .abstract import ANY_METHOD, AbstractResource, AbstractRoute, RouteOptions
+from .match import MatchInfoError, UrlMappingMatchInfo
+from .patterns import is_dynamic
+from .resources import DynamicResource, FindingResource, PlainResource, Resource
+from .subapps import MatchedSubAppResource
+
+if TYPE_CHECKING:
+    from levante.web.static import StaticResource
+    from levante.web.types import ExpectHandler, Handler, PathLike, Request
+
+    from .tables import AbstractRouteDef
+
+STATIC_CHUNK_SIZE = 256 * 1024
+"""How much of a static file is read at once where the operating system cannot send it by itself, in bytes."""
+
+_NAME_SEPARATOR = re.compile(r"[.:-]")
+
+
+class ResourcesView(Sized, Iterable[AbstractResource], Container[AbstractResource]):
+    """The resources of a router, in order of registration."""
+
+    def __init__(self, resources: Sequence[AbstractResource]) -> None:
+        self._resources = resources
+
+    def __len__(self) -> int:
+        return len(self._resources)
+
+    def __iter__(self) -> Iterator[AbstractResource]:
+        yield from self._resources
+
+    def __contains__(self, resource: object) -> bool:
+        return resource in self._resources
+
+
+class RoutesView(Sized, Iterable[AbstractRoute], Container[AbstractRoute]):
+    """The routes of all resources of a router."""
+
+    def __init__(self, resources: Sequence[AbstractResource]) -> None:
+        self._routes = [route for resource in resources for route in resource]
+
+    def __len__(self) -> int:
+        return len(self._routes)
+
+    def __iter__(self) -> Iterator[AbstractRoute]:
+        yield from self._routes
+
+    def __contains__(self, route: object) -> bool:
+        return route in self._routes
+
+
+class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
+    """The router of an application. As a mapping it holds the named resources."""
+
+    HTTP_NOT_FOUND = HTTPNotFound
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._resources: list[AbstractResource] = []
+        self._named_resources: dict[str, AbstractResource] = {}
+        self._index: dict[str, list[AbstractResource]] = {}
+        self._depth = 1
+        self._matched_subapps: list[MatchedSubAppResource] = []
+
+    async def resolve(self, request: "Request") -> UrlMappingMatchInfo:
+        """Find the route: domains first, then the index; else a `MatchInfoError` for 405 (with the union of allowed
+        methods) or 404.
+        """
+        for subapp in self._matched_subapps:
+            match_info, _ = await subapp.resolve(request)
+            if match_info is not None:
+                return match_info
+        method, path = request.method, request.match_path
+        allowed: set[str] = set()
+        key = self._cut(path)
+        while key:
+            for resource in self._index.get(key, ()):
+                if isinstance(resource, Resource):
+                    match_info, methods = resource.find(method, path)
+                else:
+                    match_info, methods = await resource.resolve(request)
+                if match_info is not None:
+                    return match_info
+                allowed |= methods
+            if key == "/":
+                break
+            key = key.rpartition("/")[0] or "/"
+        if allowed:
+            return MatchInfoError(HTTPMethodNotAllowed(method, allowed))
+        return MatchInfoError(self.HTTP_NOT_FOUND())
+
+    def _cut(self, path: str) -> str:
+        """The longest beginning of `path` that can be in the index."""
+        if path.count("/") <= self._depth:
+            return path
+        return "/".join(path.split("/", self._depth + 1)[: self._depth + 1]) or "/"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._named_resources)
+
+    def __len__(self) -> int:
+        return len(self._named_resources)
+
+    def __contains__(self, resource: object) -> bool:
+        return resource in self._named_resources
+
+    def __getitem__(self, name: str) -> AbstractResource:
+        return self._named_resources[name]
+
+    def keys(self) -> KeysView[str]:
+        return self._named_resources.keys()
+
+    def values(self) -> ValuesView[AbstractResource]:
+        return self._named_resources.values()
+
+    def items(self) -> ItemsView[str, AbstractResource]:
+        return self._named_resources.items()
+
+    def resources(self) -> ResourcesView:
+        """All resources."""
+        return ResourcesView(self._resources)
+
+    def routes(self) -> RoutesView:
+        """All routes of all resources."""
+        return RoutesView(self._resources)
+
+    def named_resources(self) -> Mapping[str, AbstractResource]:
+        """The resources that have a name, read-only."""
+        return MappingProxyType(self._named_resources)
+
+    def register_resource(self, resource: AbstractResource) -> None:
+        """Add a resource of any kind.
+
+        Raises RuntimeError when the router is frozen; ValueError when the resource's name is taken or is not made of
+        identifiers (and no keywords) separated by `.`, `:` or `-`.
+        """
+        if not isinstance(resource, AbstractResource):
+            raise TypeError(f"expected an AbstractResource; got {resource!r}")
+        if self.frozen:
+            raise RuntimeError(
+                "routes cannot be added any more: the router is frozen, because its application runs or is a sub-application"
+            )
+        if resource.name is not None:
+            self._check_name(resource.name)
+            self._named_resources[resource.name] = resource
+        self._resources.append(resource)
+        if isinstance(resource, MatchedSubAppResource):
+            self._matched_subapps.append(resource)
+        else:
+            self._file(resource)
+
+    def _check_name(self, name: str) -> None:
+        for part in _NAME_SEPARATOR.split(name):
+            if keyword.iskeyword(part):
+                raise ValueError(f"route name {name!r}: {part!r} is a Python keyword")
+            if not part.isidentifier():
+                raise ValueError(
+                    f"route name {name!r}: expected identifiers separated by '.', ':' or '-', got {part!r}"
+                )
+        if name in self._named_resources:
+            raise ValueError(f"route name {name!r} is taken by {self._named_resources[name]!r}")
+
+    def _file(self, resource: AbstractResource) -> None:
+        if isinstance(resource, FindingResource):
+            key = resource.index_key
+        else:
+            key = _index_key(resource.canonical)
+        self._index.setdefault(key, []).append(resource)
+        self._depth = max(self._depth, key.count("/"))
+
+    def reindex(self) -> None:
+        """File the resources anew, after their paths have changed."""
+        self._index = {}
+        self._depth = 1
+        for resource in self._resources:
+            if not isinstance(resource, MatchedSubAppResource):
+                self._file(resource)
+
+    def add_resource(self, path: str, *, name: str | None = None) -> Resource:
+        """A resource for `path`, plain or dynamic. The last one added is reused when path and name are the same."""
+        if path and not path.startswith("/"):
+            raise ValueError(f"a path starts with '/' or is empty; got {path!r}")
+        if self._resources:
+            last = self._resources[-1]
+            if isinstance(last, Resource) and last.name == name and last.raw_match(path):
+                return last
+        resource = DynamicResource(path, name=name) if is_dynamic(path) else PlainResource(path, name=name)
+        self.register_resource(resource)
+        return resource
+
+    def add_route(
+        self,
+        method: str,
+        path: str,
+        handler: "Handler | type[AbstractView]",
+        *,
+        name: str | None = None,
+        expect_handler: "ExpectHandler | None" = None,
+    ) -> AbstractRoute:
+        """Add a handler for a method (`*` for any) of a path.
+
+        Raises ValueError for a bad method or path, TypeError when the handler is no coroutine function or View class,
+        RuntimeError when the route could never be reached.
+        """
+        return self.add_resource(path, name=name).add_route(method, handler, expect_handler=expect_handler)
+
+    def add_static(
+        self,
+        prefix: str,
+        path: "PathLike",
+        *,
+        name: str | None = None,
+        expect_handler: "ExpectHandler | None" = None,
+        chunk_size: int = STATIC_CHUNK_SIZE,
+        show_index: bool = False,
+        break_symlink_sandbox: bool = False,
+        follow_symlinks: bool | None = None,
+        append_version: bool = False,
+    ) -> "StaticResource":
+        """Serve the files below the folder `path` under `prefix`; see `StaticResource`."""
+        # Imported here: applications without static files do not pay for the file machinery.
+        from levante.web.static import StaticResource, sandbox_option
+
+        resource = StaticResource(
+            prefix.removesuffix("/"),
+            path,
+            name=name,
+            expect_handler=expect_handler,
+            chunk_size=chunk_size,
+            show_index=show_index,
+            break_symlink_sandbox=sandbox_option(break_symlink_sandbox, old=follow_symlinks),
+            append_version=append_version,
+        )
+        self.register_resource(resource)
+        return resource
+
+    def add_head(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
+        """Add a HEAD route."""
+        return self.add_route("HEAD", path, handler, **options)
+
+    def add_options(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
+        """Add an OPTIONS route."""
+        return self.add_route("OPTIONS", path, handler, **options)
+
+    def add_get(
+        self, path: str, handler: "Handler", *, allow_head: bool = True, **options: "Unpack[RouteOptions]"
+    ) -> AbstractRoute:
+        """Add a GET route, and with `allow_head` a HEAD route with the same handler on the same resource."""
+        resource = self.add_resource(path, name=options.get("name"))
+        expect_handler = options.get("expect_handler")
+        if allow_head:
+            resource.add_route("HEAD", handler, expect_handler=expect_handler)
+        return resource.add_route("GET", handler, expect_handler=expect_handler)
+
+    def add_post(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
+        """Add a POST route."""
+        return self.add_route("POST", path, handler, **options)
+
+    def add_put(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
+        """Add a PUT route."""
+        return self.add_route("PUT", path, handler, **options)
+
+    def add_patch(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
+        """Add a PATCH route."""
+        return self.add_route("PATCH", path, handler, **options)
+
+    def add_delete(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
+        """Add a DELETE route."""
+        return self.add_route("DELETE", path, handler, **options)
+
+    def add_view(self, path: str, handler: type[AbstractView], **options: "Unpack[RouteOptions]") -> AbstractRoute:
+        """Add a View class for all methods."""
+        return self.add_route(ANY_METHOD, path, handler, **options)
+
+    def add_routes(self, routes: "Iterable[AbstractRouteDef]") -> list[AbstractRoute]:
+        """Add route definitions, such as those of a `RouteTableDef`; the routes made."""
+        return [route for definition in routes for route in definition.register(self)]
+
+    def freeze(self) -> None:
+        """Refuse further routes; an empty path becomes `/`."""
+        super().freeze()
+        for resource in self._resources:
+            resource.freeze()
+        self.reindex()
+
+
+def _index_key(canonical: str) -> str:
+    if "{" in canonical:
+        canonical = canonical.partition("{")[0].rpartition("/")[0]
+    return canonical.rstrip("/") or "/"

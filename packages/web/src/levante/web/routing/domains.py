@@ -1,0 +1,70 @@
+"""Rules on the Host header, for applications that belong to a domain."""
+
+import re
+from typing import TYPE_CHECKING
+
+from yarl import URL
+
+if TYPE_CHECKING:
+    from levante.web.types import Request
+
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_DEFAULT_PORT = 80
+
+
+class Domain:
+    """An exact host, compared in lower case; the port counts unless it is 80.
+
+    Raises TypeError when `domain` is no str, ValueError when it has a scheme or a label that is no DNS label (RFC
+    1035 section 2.3.1).
+    """
+
+    def __init__(self, domain: str) -> None:
+        self._domain = self.validated(domain)
+
+    @property
+    def canonical(self) -> str:
+        """The rule as text."""
+        return self._domain
+
+    def validated(self, domain: str) -> str:
+        """The domain in lower case, with its port when it is not 80."""
+        if not isinstance(domain, str):
+            raise TypeError(f"a domain is a str; got {domain!r}")
+        domain = domain.rstrip(".").lower()
+        if not domain:
+            raise ValueError("a domain cannot be empty")
+        if "://" in domain:
+            raise ValueError(f"a domain has no scheme; got {domain!r}")
+        url = URL("http://" + domain)
+        host = url.raw_host or ""
+        if not all(_LABEL.fullmatch(label) for label in host.split(".")):
+            raise ValueError(f"{domain!r} is no valid domain")
+        return host if url.port == _DEFAULT_PORT else f"{host}:{url.port}"
+
+    def match(self, request: "Request") -> bool:
+        """Whether the request's Host header fits; without the header nothing fits."""
+        host = request.headers.get("Host")
+        return bool(host) and self.match_domain(str(host))
+
+    def match_domain(self, host: str) -> bool:
+        """Whether a host fits."""
+        return host.lower() == self._domain
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.canonical}>"
+
+
+class MaskDomain(Domain):
+    """A host with `*` for any run of characters, matched on the raw Host."""
+
+    def __init__(self, domain: str) -> None:
+        super().__init__(domain)
+        self._mask = re.compile(self._domain.replace(".", r"\.").replace("*", ".*"), re.IGNORECASE)
+
+    def validated(self, domain: str) -> str:
+        super().validated(domain.replace("*", "x"))
+        return domain.rstrip(".").lower()
+
+    def match_domain(self, host: str) -> bool:
+        return self._mask.fullmatch(host) is not None

@@ -1,0 +1,189 @@
+"""Route definitions as data: made by `web.get(...)` and its siblings or collected by the decorators of a
+`RouteTableDef`, and added to an application by `app.add_routes(...)`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from os import fspath
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from levante.web.abc import AbstractView
+
+from .abstract import ANY_METHOD, AbstractRoute
+from .dispatcher import UrlDispatcher
+
+if TYPE_CHECKING:
+    from levante.web.types import Handler, PathLike
+
+H = TypeVar("H", bound="Handler | type[AbstractView]")
+
+# Any in `**kwargs` of this module: options are those of UrlDispatcher.add_route (or add_get, add_static), which
+# checks them by name.
+
+
+class AbstractRouteDef(ABC):
+    """A route, or several, to be registered later."""
+
+    @abstractmethod
+    def register(self, router: UrlDispatcher) -> list[AbstractRoute]:
+        """Add to `router`; the routes made."""
+
+
+@dataclass(frozen=True, repr=False)
+class RouteDef(AbstractRouteDef):
+    """A method, a path and a handler, with the options of `add_route`."""
+
+    method: str
+    path: str
+    handler: "Handler | type[AbstractView]"
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        options = "".join(f", {name}={value!r}" for name, value in sorted(self.kwargs.items()))
+        name = getattr(self.handler, "__name__", repr(self.handler))
+        return f"<RouteDef {self.method} {self.path} -> {name!r}{options}>"
+
+    def register(self, router: UrlDispatcher) -> list[AbstractRoute]:
+        if self.method == "GET" and not isinstance(self.handler, type):
+            return [router.add_get(self.path, self.handler, **self.kwargs)]
+        options = {key: value for key, value in self.kwargs.items() if key != "allow_head"}
+        return [router.add_route(self.method, self.path, self.handler, **options)]
+
+
+@dataclass(frozen=True, repr=False)
+class StaticDef(AbstractRouteDef):
+    """A folder of static files, with the options of `add_static`."""
+
+    prefix: str
+    path: "PathLike"
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        options = "".join(f", {name}={value!r}" for name, value in sorted(self.kwargs.items()))
+        return f"<StaticDef {self.prefix} -> {fspath(self.path)}{options}>"
+
+    def register(self, router: UrlDispatcher) -> list[AbstractRoute]:
+        routes = router.add_static(self.prefix, self.path, **self.kwargs).get_info()["routes"]
+        return list(routes.values())
+
+
+def route(method: str, path: str, handler: "Handler | type[AbstractView]", **kwargs: Any) -> RouteDef:
+    """A route definition for any method."""
+    return RouteDef(method, path, handler, kwargs)
+
+
+def head(path: str, handler: "Handler", **kwargs: Any) -> RouteDef:
+    """A HEAD route."""
+    return route("HEAD", path, handler, **kwargs)
+
+
+def options(path: str, handler: "Handler", **kwargs: Any) -> RouteDef:
+    """An OPTIONS route."""
+    return route("OPTIONS", path, handler, **kwargs)
+
+
+def get(path: str, handler: "Handler", *, name: str | None = None, allow_head: bool = True, **kwargs: Any) -> RouteDef:
+    """A GET route, by default with HEAD."""
+    return route("GET", path, handler, name=name, allow_head=allow_head, **kwargs)
+
+
+def post(path: str, handler: "Handler", **kwargs: Any) -> RouteDef:
+    """A POST route."""
+    return route("POST", path, handler, **kwargs)
+
+
+def put(path: str, handler: "Handler", **kwargs: Any) -> RouteDef:
+    """A PUT route."""
+    return route("PUT", path, handler, **kwargs)
+
+
+def patch(path: str, handler: "Handler", **kwargs: Any) -> RouteDef:
+    """A PATCH route."""
+    return route("PATCH", path, handler, **kwargs)
+
+
+def delete(path: str, handler: "Handler", **kwargs: Any) -> RouteDef:
+    """A DELETE route."""
+    return route("DELETE", path, handler, **kwargs)
+
+
+def view(path: str, handler: type[AbstractView], **kwargs: Any) -> RouteDef:
+    """A View class for all methods."""
+    return route(ANY_METHOD, path, handler, **kwargs)
+
+
+def static(prefix: str, path: "PathLike", **kwargs: Any) -> StaticDef:
+    """A folder of static files."""
+    return StaticDef(prefix, path, kwargs)
+
+
+class RouteTableDef(Sequence[AbstractRouteDef]):
+    """Routes collected by decorators, which return the handler unchanged."""
+
+    def __init__(self) -> None:
+        self._items: list[AbstractRouteDef] = []
+
+    def __repr__(self) -> str:
+        return f"<RouteTableDef count={len(self._items)}>"
+
+    @overload
+    def __getitem__(self, index: int) -> AbstractRouteDef: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[AbstractRouteDef]: ...
+    def __getitem__(self, index: int | slice) -> AbstractRouteDef | list[AbstractRouteDef]:
+        return self._items[index]
+
+    def __iter__(self) -> Iterator[AbstractRouteDef]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._items
+
+    def route(self, method: str, path: str, **kwargs: Any) -> Callable[[H], H]:
+        """Collect the decorated handler for any method."""
+
+        def collect(handler: H) -> H:
+            self._items.append(RouteDef(method, path, handler, kwargs))
+            return handler
+
+        return collect
+
+    def head(self, path: str, **kwargs: Any) -> Callable[[H], H]:
+        """HEAD."""
+        return self.route("HEAD", path, **kwargs)
+
+    def get(self, path: str, **kwargs: Any) -> Callable[[H], H]:
+        """GET, by default with HEAD (`allow_head`)."""
+        return self.route("GET", path, **kwargs)
+
+    def post(self, path: str, **kwargs: Any) -> Callable[[H], H]:
+        """POST."""
+        return self.route("POST", path, **kwargs)
+
+    def put(self, path: str, **kwargs: Any) -> Callable[[H], H]:
+        """PUT."""
+        return self.route("PUT", path, **kwargs)
+
+    def patch(self, path: str, **kwargs: Any) -> Callable[[H], H]:
+        """PATCH."""
+        return self.route("PATCH", path, **kwargs)
+
+    def delete(self, path: str, **kwargs: Any) -> Callable[[H], H]:
+        """DELETE."""
+        return self.route("DELETE", path, **kwargs)
+
+    def options(self, path: str, **kwargs: Any) -> Callable[[H], H]:
+        """OPTIONS."""
+        return self.route("OPTIONS", path, **kwargs)
+
+    def view(self, path: str, **kwargs: Any) -> Callable[[H], H]:
+        """A View class for all methods."""
+        return self.route(ANY_METHOD, path, **kwargs)
+
+    def static(self, prefix: str, path: "PathLike", **kwargs: Any) -> None:
+        """A folder of static files; no decorator."""
+        self._items.append(StaticDef(prefix, path, kwargs))

@@ -1,0 +1,404 @@
+"""The response that is written piece by piece, and the base of all responses. Its states: open (status, headers and
+cookies may be changed), prepared (the head is on its way: changing it is an error, not a silent loss), finished. A
+response belongs to the one request that prepared it.
+"""
+
+import datetime
+import enum
+import math
+from typing import TYPE_CHECKING, NoReturn
+
+from multidict import CIMultiDict
+
+from levante.http.accept import Exchange
+from levante.http.dates import format_date, parse_date
+from levante.http.mediatypes import negotiate_coding, parse_media_type
+from levante.http.status import has_empty_body, reason_phrase
+from levante.http.validators import ETag, parse_etags
+from levante.http.versions import HttpVersion11
+
+from .exceptions import refuse_line_breaks
+from .response_cookies import CookieMixin
+from .state import StateMapping
+
+if TYPE_CHECKING:
+    from levante.http.codings import Encoder
+
+    from .types import BaseRequest, LooseHeaders
+
+OCTET_STREAM = "application/octet-stream"
+
+
+class ContentCoding(enum.Enum):
+    """The codings that `enable_compression` negotiates, the favourite first."""
+
+    deflate = "deflate"
+    gzip = "gzip"
+    identity = "identity"
+
+
+NEGOTIATED = tuple(coding.value for coding in ContentCoding if coding is not ContentCoding.identity)
+
+
+class SentHeaders(CIMultiDict[str]):
+    """The headers of a response whose head is on its way: to be read only."""
+
+    def _refuse(self, *args: object, **kwargs: object) -> NoReturn:
+        raise RuntimeError(
+            "the head of the response is already on its way; change headers before prepare(), or in on_response_prepare"
+        )
+
+    __setitem__ = __delitem__ = add = extend = update = setdefault = _refuse  # type: ignore[assignment]
+    pop = popone = popall = popitem = clear = merge = _refuse  # type: ignore[assignment]
+
+
+class StreamResponse(StateMapping, CookieMixin):
+    """A response whose body is written with `write`, between `prepare` and `write_eof`.
+
+    As a mapping it holds what handlers leave for middlewares, by `str` or `ResponseKey`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_chunked",
+        "_coding",
+        "_compression",
+        "_cookies",
+        "_encoder",
+        "_exchange",
+        "_finished",
+        "_headers",
+        "_initial",
+        "_keep_alive",
+        "_reason",
+        "_request",
+        "_status",
+        "_strategy",
+    )
+
+    def __init__(self, *, status: int = 200, reason: str | None = None, headers: "LooseHeaders | None" = None) -> None:
+        self._state = None
+        self._initial: tuple[tuple[str, str], ...] = ()
+        self._headers: CIMultiDict[str] | None = None if headers is None else CIMultiDict(headers)
+        self._cookies = None
+        self._request: BaseRequest | None = None
+        self._exchange: Exchange | None = None
+        self._finished = False
+        self._keep_alive: bool | None = None
+        self._chunked = False
+        self._compression = False
+        self._coding: ContentCoding | None = None
+        self._strategy: int | None = None
+        self._encoder: Encoder | None = None
+        self._status = int(status)
+        if reason is not None:
+            refuse_line_breaks("reason", reason)
+        self._reason = reason
+
+    # What may be changed until the head is sent.
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+        return self._status
+
+    @property
+    def reason(self) -> str:
+        """The reason phrase; that of the status unless given."""
+        return reason_phrase(self._status) if self._reason is None else self._reason
+
+    def set_status(self, status: int, reason: str | None = None) -> None:
+        """Change the status. RuntimeError once prepared; ValueError for CR, LF or NUL in the reason."""
+        self._check_changeable("status")
+        if reason is not None:
+            refuse_line_breaks("reason", reason)
+        self._status = int(status)
+        self._reason = reason
+
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        """The headers; once prepared a copy that refuses changes with RuntimeError."""
+        if self._headers is None:
+            self._headers = CIMultiDict(self._initial)
+        if self._exchange is not None and not isinstance(self._headers, SentHeaders):
+            self._headers = SentHeaders(self._headers)
+        return self._headers
+
+    @property
+    def chunked(self) -> bool:
+        """Whether chunked encoding was asked for; a body of unknown length is sent chunked anyway."""
+        return self._chunked
+
+    def enable_chunked_encoding(self) -> None:
+        """Send chunks even if the length is known. RuntimeError when Content-Length is set."""
+        if "Content-Length" in self.headers:
+            raise RuntimeError("a response is either chunked or has a Content-Length; remove the header first")
+        self._chunked = True
+
+    @property
+    def compression(self) -> bool:
+        """Whether compression was enabled."""
+        return self._compression
+
+    def enable_compression(self, force: ContentCoding | None = None, strategy: int | None = None) -> None:
+        """Compress the body with the coding that the client likes best (q-values count, `Vary` is added), or with
+        `force`.
+
+        Nothing happens when Content-Encoding is set already. `strategy` is zlib's.
+        """
+        if force is not None and not isinstance(force, ContentCoding):
+            raise TypeError(f"force is a ContentCoding or None; got {force!r}")
+        self._compression = True
+        self._coding = force
+        self._strategy = strategy
+
+    @property
+    def keep_alive(self) -> bool | None:
+        """False closes the connection after this response; None leaves it to the request."""
+        return self._keep_alive
+
+    def force_close(self) -> None:
+        """Close the connection after this response."""
+        self._keep_alive = False
+
+    @property
+    def content_length(self) -> int | None:
+        """The Content-Length header as a number; None removes it."""
+        value = self.headers.get("Content-Length")
+        return None if value is None else int(value)
+
+    @content_length.setter
+    def content_length(self, value: int | None) -> None:
+        if value is None:
+            self.headers.pop("Content-Length", None)
+            return
+        if self._chunked:
+            raise RuntimeError(
+                "a response is either chunked or has a Content-Length; chunked encoding is enabled already"
+            )
+        self.headers["Content-Length"] = str(int(value))
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the body, without its parameters."""
+        value = self.headers.get("Content-Type")
+        return OCTET_STREAM if value is None else value.partition(";")[0].strip().lower()
+
+    @content_type.setter
+    def content_type(self, value: str) -> None:
+        charset = self.charset
+        self.headers["Content-Type"] = value if charset is None else f"{value}; charset={charset}"
+
+    @property
+    def charset(self) -> str | None:
+        """The charset parameter of Content-Type. RuntimeError when it is set on `application/octet-stream`."""
+        value = self.headers.get("Content-Type")
+        return None if value is None else parse_media_type(value).charset
+
+    @charset.setter
+    def charset(self, value: str | None) -> None:
+        content_type = self.content_type
+        if content_type == OCTET_STREAM:
+            raise RuntimeError("application/octet-stream has no charset; set content_type first")
+        self.headers["Content-Type"] = content_type if value is None else f"{content_type}; charset={value.lower()}"
+
+    @property
+    def last_modified(self) -> datetime.datetime | None:
+        """Last-Modified; set it from a datetime, seconds since the epoch (a fraction is rounded up), text, or None to
+        remove it.
+        """
+        return parse_date(self.headers.get("Last-Modified"))
+
+    @last_modified.setter
+    def last_modified(self, value: float | datetime.datetime | str | None) -> None:
+        if value is None:
+            self.headers.pop("Last-Modified", None)
+        elif isinstance(value, str):
+            self.headers["Last-Modified"] = value
+        elif isinstance(value, int | float):
+            self.headers["Last-Modified"] = format_date(math.ceil(value))
+        elif isinstance(value, datetime.datetime):
+            moment = value if value.tzinfo is not None else value.replace(tzinfo=datetime.UTC)
+            self.headers["Last-Modified"] = format_date(math.ceil(moment.timestamp()))
+        else:
+            raise TypeError(f"last_modified is a datetime, a number, a str or None; got {value!r}")
+
+    @property
+    def etag(self) -> ETag | None:
+        """ETag; set it from an `ETag`, from the text between the quotes, or None to remove it. ValueError for a `"`
+        inside.
+        """
+        found = parse_etags(self.headers.get("ETag"))
+        return found[0] if found else None
+
+    @etag.setter
+    def etag(self, value: ETag | str | None) -> None:
+        if value is None:
+            self.headers.pop("ETag", None)
+        elif isinstance(value, ETag | str):
+            self.headers["ETag"] = str(value if isinstance(value, ETag) else ETag(value))
+        else:
+            raise TypeError(f"etag is an ETag, a str or None; got {value!r}")
+
+    def _check_changeable(self, what: str) -> None:
+        if self._exchange is not None:
+            raise RuntimeError(f"cannot change {what}: the head of the response is already on its way")
+
+    # Sending.
+
+    @property
+    def prepared(self) -> bool:
+        """Whether the head is on its way."""
+        return self._exchange is not None
+
+    @property
+    def task(self) -> object:
+        """The task that handles the request, None until prepared."""
+        return None if self._request is None else self._request.task
+
+    @property
+    def body_length(self) -> int:
+        """The bytes sent so far, head included."""
+        return 0 if self._exchange is None else self._exchange.bytes_sent
+
+    async def prepare(self, request: "BaseRequest") -> Exchange | None:
+        """Send the head. The writer of the body, None when the response is already complete.
+
+        Raises RuntimeError when the response was used for another request; LocalProtocolError when a header cannot be
+        sent.
+        """
+        if self._claim(request):
+            await self._start(request)
+        return None if self._finished else self._exchange
+
+    def _claim(self, request: "BaseRequest") -> bool:
+        """Bind to `request`: True the first time, False when it is bound to it already."""
+        if self._request is None:
+            self._request = request
+            return True
+        if self._request is not request:
+            raise RuntimeError(f"{self!r} was already used for another request; make a new response for each request")
+        return False
+
+    async def _start(self, request: "BaseRequest") -> None:
+        if request.has_prepare_hooks:
+            self._add_defaults(request)
+            await request.prepare_hook(self)
+        if self._compression:
+            await self._start_compression(request)
+        self._add_defaults(request)
+        self._send_head(request)
+
+    def _add_defaults(self, request: "BaseRequest") -> None:
+        """The headers that depend on the body; what depends on the connection is added below."""
+        if not self._is_empty(request) and self._length() != 0:
+            self.headers.setdefault("Content-Type", OCTET_STREAM)
+
+    def _is_empty(self, request: "BaseRequest") -> bool:
+        """Whether the status says that there is no body and nothing about one (RFC 9110 section 6.4.1)."""
+        return request.method != "HEAD" and has_empty_body(request.method, self._status)
+
+    def _length(self) -> int | None:
+        return self.content_length
+
+    def _send_head(self, request: "BaseRequest") -> None:
+        if self._chunked and request.version < HttpVersion11:
+            raise RuntimeError("chunked encoding needs HTTP/1.1; the request is HTTP/1.0")
+        exchange = request.exchange
+        if self._keep_alive is False:
+            exchange.keep_alive = False
+        length = None if self._chunked else self._length()
+        if self._is_empty(request):
+            length = None
+            self.headers.pop("Content-Length", None)
+            self.headers.pop("Transfer-Encoding", None)
+        exchange.send_head(self._status, self._reason, self._wire_headers(), length=length)
+        self._exchange = exchange
+
+    def _wire_headers(self) -> list[tuple[str, str]]:
+        headers = list(self._initial if self._headers is None else self._headers.items())
+        if self._cookies:
+            headers.extend(("Set-Cookie", cookie.header()) for cookie in self._cookies.values())
+        return headers
+
+    def _negotiate(self, request: "BaseRequest") -> ContentCoding:
+        if self._coding is not None:
+            return self._coding
+        vary = self.headers.get("Vary", "")
+        if "accept-encoding" not in vary.lower() and vary.strip() != "*":
+            self.headers["Vary"] = f"{vary}, Accept-Encoding" if vary else "Accept-Encoding"
+        name = negotiate_coding(request.headers.get("Accept-Encoding"), NEGOTIATED)
+        return ContentCoding(name) if name in NEGOTIATED else ContentCoding.identity
+
+    async def _start_compression(self, request: "BaseRequest") -> None:
+        if "Content-Encoding" in self.headers or self._is_empty(request):
+            return
+        coding = self._negotiate(request)
+        if coding is ContentCoding.identity:
+            return
+        # Imported here: only responses that are compressed need a coder.
+        from levante.http.codings import encoder
+
+        self.headers["Content-Encoding"] = coding.value
+        self.headers.pop("Content-Length", None)
+        self._encoder = encoder(coding.value, strategy=self._strategy)
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Write a piece of the body, waiting while the client is slower than the handler.
+
+        Raises RuntimeError before `prepare` and after `write_eof`, TypeError for other types, PeerDisconnected when
+        the client is gone, LocalProtocolError beyond the Content-Length.
+        """
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"a body is written as bytes, bytearray or memoryview; got {type(data).__name__}")
+        if self._finished:
+            raise RuntimeError("cannot write: the response is finished")
+        if self._exchange is None:
+            raise RuntimeError("cannot write before prepare()")
+        if self._encoder is not None:
+            data = self._encoder.compress(bytes(data))
+        if len(data):
+            await self._exchange.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the client has taken enough of what was written."""
+        if self._exchange is not None:
+            await self._exchange.drain()
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write the last piece and finish; nothing happens when the response is finished already."""
+        if self._finished:
+            return
+        if self._exchange is None:
+            raise RuntimeError("cannot finish a response before prepare()")
+        if data:
+            await self.write(data)
+        if self._encoder is not None:
+            tail = self._encoder.finish()
+            self._encoder = None
+            if tail:
+                await self._exchange.write(tail)
+        await self._exchange.finish()
+        self._finished = True
+
+    async def send(self, request: "BaseRequest") -> None:
+        """Do what is left to do: prepare and finish. The server calls this with what the handler returned."""
+        await self.prepare(request)
+        await self.write_eof()
+
+    @property
+    def needs_close(self) -> bool:
+        """Whether the body holds something to give back."""
+        return False
+
+    async def close(self) -> None:
+        """Give back what the body holds (files); the server calls this when the request is over, however it ended."""
+
+    def __repr__(self) -> str:
+        if self._finished:
+            info = "finished"
+        elif self._exchange is None or self._request is None:
+            info = "not prepared"
+        else:
+            info = f"{self._request.method} {self._request.head.target}"
+        return f"<{type(self).__name__} {self._status} {self.reason} {info}>"

@@ -1,0 +1,50 @@
+"""The types that annotations of this package share. Requests know their application, applications know handlers,
+handlers take requests: that circle exists only for type checkers, and it is confined to this module, so that the
+import graph at run time stays a line.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from os import PathLike as _PathLike
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from multidict import CIMultiDict, CIMultiDictProxy, istr
+
+if TYPE_CHECKING:
+    from .app import Application
+    from .request import BaseRequest, Request
+    from .response import StreamResponse
+    from .routing.match import UrlMappingMatchInfo
+    from .server import Server
+
+    __all__ = ["Application", "BaseRequest", "Request", "Server", "StreamResponse", "UrlMappingMatchInfo"]
+
+Handler: TypeAlias = "Callable[[Request], Awaitable[StreamResponse]]"
+"""A request handler: `async def handler(request) -> StreamResponse`, a bound method or a partial of one."""
+
+RawHandler: TypeAlias = "Callable[[BaseRequest], Awaitable[StreamResponse]]"
+"""The handler of a `web.Server` that has no application."""
+
+Middleware: TypeAlias = "Callable[[Request, Handler], Awaitable[StreamResponse]]"
+"""`async def middleware(request, handler) -> StreamResponse`; the second argument is passed by the keyword `handler`."""
+
+ExpectHandler: TypeAlias = "Callable[[Request], Awaitable[StreamResponse | None]]"
+"""Decides about an `Expect` header: None goes on, a response is sent instead of calling the handler."""
+
+PrepareHook: TypeAlias = "Callable[[StreamResponse], None]"
+"""Called with a response before its head is sent."""
+
+CleanupStep: TypeAlias = "Callable[[Application], AsyncIterator[None] | AbstractAsyncContextManager[None]]"
+"""What `Application.cleanup_ctx` holds: an async generator function with one `yield`, or one that returns an async
+context manager.
+"""
+
+LooseHeaders: TypeAlias = (
+    Mapping[str, str] | Mapping[istr, str] | CIMultiDict[str] | CIMultiDictProxy[str] | Iterable[tuple[str, str]]
+)
+"""Headers as a caller may give them."""
+
+JSONEncoder: TypeAlias = Callable[[Any], str]  # Any: whatever the application's encoder takes
+JSONBytesEncoder: TypeAlias = Callable[[Any], bytes]  # Any: as above
+JSONDecoder: TypeAlias = Callable[[str], Any]  # Any: a JSON value of any shape
+PathLike: TypeAlias = str | _PathLike[str]

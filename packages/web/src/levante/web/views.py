@@ -1,0 +1,36 @@
+"""Class-based views: one class for one resource, one coroutine method for each HTTP method it answers."""
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .abc import AbstractView
+from .exceptions import HTTPMethodNotAllowed
+
+if TYPE_CHECKING:
+    from .types import StreamResponse
+
+VERBS = {
+    verb: verb.lower() for verb in ("CONNECT", "HEAD", "GET", "DELETE", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
+}
+"""HTTP method -> the name of the method of a view that answers it."""
+
+
+class View(AbstractView):
+    """A view: `async def get(self)`, `async def post(self)`, ...; the request is `self.request`.
+
+    One instance is made for each request. A method that the class lacks is answered 405 with `Allow`.
+    """
+
+    __slots__ = ()
+
+    def __await__(self) -> "Generator[Any, None, StreamResponse]":
+        name = VERBS.get(self._request.method)
+        method = getattr(self, name, None) if name is not None else None
+        if method is None:
+            self._raise_allowed_methods()
+        answer: Generator[Any, None, StreamResponse] = method().__await__()
+        return answer
+
+    def _raise_allowed_methods(self) -> NoReturn:
+        allowed = [verb for verb, name in VERBS.items() if hasattr(self, name)]
+        raise HTTPMethodNotAllowed(self._request.method, allowed)
