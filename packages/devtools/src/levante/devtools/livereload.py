@@ -22,7 +22,6 @@ from levante.web import (
     Response,
     StreamResponse,
     WebSocketResponse,
-    middleware,
 )
 from levante.ws import WSCloseCode
 
@@ -59,12 +58,7 @@ class DevTools:
 
     def install(self, app: Application) -> None:
         """Wrap `app`, before it starts."""
-
-        @middleware
-        async def devtools(request: Request, handler: Handler) -> StreamResponse:
-            return await self._handle(request, handler)
-
-        app.middlewares.insert(0, devtools)
+        app.middlewares.insert(0, self._handle)
         app.on_response_prepare.append(self._prepare)
 
     async def _handle(self, request: Request, handler: Handler) -> StreamResponse:
@@ -125,7 +119,7 @@ class DevTools:
             self._tabs.discard(socket)
         return socket
 
-    async def _prepare(self, request: Request, response: StreamResponse) -> None:
+    async def _prepare(self, _request: Request, response: StreamResponse) -> None:
         task = asyncio.current_task()
         if isinstance(response, WebSocketResponse):
             if task in self._requests:
@@ -159,11 +153,11 @@ class DevTools:
         """End what runs, before the server is closed.
 
         Tabs are closed now, WebSockets (with `code`) and event streams after `grace` seconds, and ordinary requests are
-        cancelled after `patience` seconds.
+        cancelled after `patience` seconds. The grace is also for connections that were accepted a moment ago and whose
+        request is still on its way: without it they would be closed unanswered.
         """
         await _close(self._tabs, code)
-        if self._sockets or self._streams:
-            await asyncio.sleep(grace)
+        await asyncio.sleep(grace)
         await _close(self._sockets.values(), code)
         for task in list(self._streams):
             task.cancel()

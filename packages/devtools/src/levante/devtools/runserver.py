@@ -11,9 +11,10 @@ import importlib.util
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -123,7 +124,7 @@ class DevServer:
         self._background(self._listen(child, child.channel))
         asyncio.get_running_loop().call_later(SLOW_START, self._note_slow_start, child)
 
-    def _background(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -261,6 +262,7 @@ class DevServer:
                 child.launcher.kill(child.number)
             self._terminal.restore()
             os._exit(128 + number)
+        say("stopping", "running requests complete; a second signal ends at once", colour="yellow")
         self._stop.set()
 
     async def _end(self) -> None:
@@ -276,10 +278,12 @@ class DevServer:
                 await asyncio.wait_for(self._changed.wait(), left)
             except TimeoutError:
                 break
-        launchers = {child.launcher for child in self._children.values()} | {self._launcher}
+        launchers = {child.launcher for child in self._children.values()}
         for child in self._children.values():
             child.launcher.kill(child.number)
-        for launcher in launchers - {None}:
+        if self._launcher is not None:
+            launchers.add(self._launcher)
+        for launcher in launchers:
             await launcher.close()
         self._bound.listening.close()
         self._terminal.restore()

@@ -16,9 +16,17 @@ except ImportError:  # Windows has no terminal settings to restore
 LABEL_WIDTH = 9
 
 
+def echo(text: str) -> None:
+    """A line on standard output. Where nobody reads it any more it is lost: a closed pipe must not stop the server."""
+    try:
+        click.echo(text)
+    except OSError:
+        pass
+
+
 def say(label: str, text: str, *, colour: str = "green") -> None:
-    """A status line on standard output: a coloured word, then the text."""
-    click.echo(f"{click.style(f'{label:<{LABEL_WIDTH}}', fg=colour, bold=True)} {text}")
+    """A status line: a coloured word, then the text."""
+    echo(f"{click.style(f'{label:<{LABEL_WIDTH}}', fg=colour, bold=True)} {text}")
 
 
 def mind_signals(act: Callable[[int], None]) -> None:

@@ -32,7 +32,7 @@ __all__ = [
 
 SocketFactory = Callable[[str, int, socket.AddressFamily], socket.socket]
 RawHandler = Callable[[BaseRequest], Awaitable[StreamResponse]]
-Opened = TypeVar("Opened", ClientResponse, ClientWebSocketResponse)
+Opened = TypeVar("Opened", bound=ClientResponse | ClientWebSocketResponse)
 
 
 def get_port_socket(host: str, port: int, family: socket.AddressFamily = socket.AF_INET) -> socket.socket:

@@ -97,7 +97,8 @@ class Tree:
 
     def rescan(self) -> Change | None:
         """Walk the tree: which folders there are now, and what is unlike the last time. None when nothing is."""
-        self.folders, seen = [], set()
+        self.folders = []
+        seen: set[Path] = set()
         for root in self._roots:
             for folder, files in self._walk(root):
                 self.folders.append(folder)
@@ -138,7 +139,7 @@ async def watch(tree: Tree, stop: asyncio.Event) -> AsyncIterator[Change]:
         known = set(tree.folders)
         events = awatch(
             *tree.folders, watch_filter=None, debounce=BURST_MS, step=STEP_MS, stop_event=stop, recursive=False,
-            rust_timeout=0, raise_interrupt=False,
+            rust_timeout=0,
         )  # fmt: skip
         batch = asyncio.ensure_future(_next_batch(events))
         await asyncio.sleep(0)  # one turn of the loop arms the watch; only then look for what happened before it

@@ -28,6 +28,7 @@ from levante.ws import WSCloseCode
 from . import error_page
 from .discover import Target, foreign_modules, is_project_file, load_target
 from .livereload import PREFIX, DevTools, broken_app
+from .terminal import echo
 from .wire import Channel, Message
 
 # A stop asked for by the user lets requests complete this long, seconds; a second signal ends at once.
@@ -141,7 +142,7 @@ class Worker:
 
     async def _start_broken(self, error: BaseException) -> AppRunner:
         heading = f"{self._target.name} does not start"
-        click.echo("".join(traceback.format_exception(own_frames_removed(error))).rstrip(), err=True)
+        echo("".join(traceback.format_exception(own_frames_removed(error))).rstrip())
         runner = AppRunner(broken_app(self._devtools, error, heading=heading), access_log=None)
         await runner.setup()
         return runner
@@ -196,6 +197,8 @@ async def _awaited(made: Any) -> Application:  # Any: whatever the project's fac
 
 
 def _first_line(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):  # its str() repeats the place
+        return str(error.msg)
     return (str(error).strip().splitlines() or [""])[0]
 
 
@@ -212,16 +215,17 @@ def own_frames_removed(error: BaseException) -> BaseException:
 
 
 def reload_templates(app: Application) -> None:
-    """Let the templates of an application and of those below it be read again when their files change."""
-    if importlib.util.find_spec("jinja2") is None:
+    """Let the jinja2 environments that an application and those below it hold read a template again when it changes."""
+    jinja2 = sys.modules.get("jinja2")
+    if jinja2 is None:  # then nobody has made an environment
         return
-    from levante.web import templating
-
-    environment = app.get(templating.APP_KEY)
-    if environment is not None:
-        environment.auto_reload = True
-    for below in app.subapps:
-        reload_templates(below)
+    for value in app.values():
+        if isinstance(value, jinja2.Environment):
+            value.auto_reload = True
+    for resource in app.router.resources():
+        below = resource.get_info().get("app")
+        if isinstance(below, Application):
+            reload_templates(below)
 
 
 def configure_logging(*, verbose: bool) -> None:
@@ -237,7 +241,7 @@ class DevAccessLogger(AbstractAccessLogger):
     def log(self, request: BaseRequest, response: StreamResponse, time: float) -> None:
         """Write the line; `time` is in seconds."""
         if not request.path.startswith(PREFIX):
-            click.echo(access_line(request.method, request.path_qs, response.status, response.body_length, time))
+            echo(access_line(request.method, request.path_qs, response.status, response.body_length, time))
 
 
 STATUS_COLOURS = {1: "cyan", 2: "green", 3: "cyan", 4: "yellow", 5: "red"}

@@ -107,6 +107,7 @@ class Zygote:
 
     def _fork(self, order: Message, control: socket.socket) -> Birth | None:
         if self._listening is None:
+            control.close()
             raise RuntimeError("got the order 'fork' before 'setup'")
         gc.freeze()  # what is shared with the children stays shared: no collection writes to it
         sys.stdout.flush()
@@ -117,7 +118,6 @@ class Zygote:
             return Birth(self._options, order, listening=self._listening, control=control)
         control.close()
         self._children[pid] = order["child"]
-        self._send({"event": "forked", "child": order["child"], "pid": pid})
         return None
 
     def _become_child(self) -> None:

@@ -1,0 +1,55 @@
+"""`devtools routes`: method, path, name and place of every handler."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from levante.devtools.cli import main
+
+APP = """
+import functools
+from levante.web import Application, Response, View
+
+class Items(View):
+    async def get(self):
+        return Response()
+
+async def hello(request, *, greeting="hi"):
+    return Response(text=greeting)
+
+async def create_app():
+    app = Application()
+    app.router.add_view("/items", Items, name="items")
+    app.router.add_get("/", functools.partial(hello, greeting="ho"))
+    below = Application()
+    below.router.add_post("/deep/{id}", hello)
+    app.add_subapp("/sub", below)
+    return app
+"""
+
+
+def test_routes_are_listed_with_their_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "routes_app.py").write_text(APP)
+    done = CliRunner().invoke(main, ["routes", "routes_app.py"])
+    rows = [line.split() for line in done.output.splitlines()]
+    assert done.exit_code == 0
+    assert ["/items", "*", "items", "routes_app.py:5"] in rows
+    assert ["/", "GET", "routes_app.py:9"] in rows
+    assert ["/sub/deep/{id}", "POST", "routes_app.py:9"] in rows
+
+
+def test_nothing_to_list_is_a_usage_error(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["routes", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "no main.py or app.py" in done.output.splitlines()[-1]
+
+
+def test_built_in_handlers_have_no_place(tmp_path: Path) -> None:
+    (tmp_path / "builtin_app.py").write_text(
+        "from levante.web import Application\napp = Application()\napp.router.add_static('/static', '.')\n"
+    )
+    done = CliRunner().invoke(main, ["routes", str(tmp_path / "builtin_app.py")])
+    assert done.exit_code == 0
+    assert "/static" in done.output

@@ -1,0 +1,391 @@
+"""`devtools runserver` as a user has it: a process, a folder of files, a browser's requests."""
+
+import base64
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="drives processes by POSIX signals")
+
+# An upper bound for a loaded machine; every wait ends as soon as what it waits for is there.
+PATIENCE = 30.0
+# What the issue asks of an edit, seconds.
+RELOAD_TARGET = 1.5
+
+APP = """
+import asyncio, os
+from levante.web import Application, Response, StreamResponse, WebSocketResponse
+
+async def hello(request):
+    return Response(text=f"one {os.getpid()} {os.environ.get('COLOUR')} {os.environ['LEVANTE_ENV']}")
+
+async def page(request):
+    return Response(text="<html><body>page</body></html>", content_type="text/html")
+
+async def slow(request):
+    open("slow.started", "w").close()
+    await asyncio.sleep(1)
+    return Response(text="slow but complete")
+
+async def stuck(request):
+    stream = StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await stream.prepare(request)
+    while True:
+        await stream.write(b"data: tick\\n\\n")
+        await asyncio.sleep(0.05)
+
+async def chat(request):
+    socket = WebSocketResponse()
+    await socket.prepare(request)
+    async for message in socket:
+        await socket.send_str(message.data)
+    return socket
+
+async def die(request):
+    os._exit(7)
+
+async def fail(request):
+    return 1 / 0
+
+def create_app():
+    app = Application()
+    app.router.add_get("/", hello)
+    for handler in (page, slow, stuck, chat, die, fail):
+        app.router.add_get("/" + handler.__name__, handler)
+    return app
+"""
+
+
+class Run:
+    """A running `devtools runserver`: its output as lines, and requests to it."""
+
+    def __init__(self, path: Path, *options: str, **environment: str) -> None:
+        self.lines: list[str] = []
+        self._news = threading.Condition()
+        self._ended = False
+        command = [sys.executable, "-m", "levante.devtools", "runserver", str(path), *options]
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **environment},
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        try:
+            self.port = int(re.search(r"http://127\.0\.0\.1:(\d+)", self.wait_line("http://"))[1])
+        except BaseException:
+            self.end(signal.SIGKILL)
+            raise
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            with self._news:
+                self.lines.append(line.rstrip())
+                self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    def wait_line(self, text: str) -> str:
+        def found() -> str | None:
+            return next((line for line in self.lines if text in line), None)
+
+        with self._news:
+            self._news.wait_for(lambda: self._ended or found(), PATIENCE)
+            line = found()
+        if line is None:
+            raise AssertionError(f"no line with {text!r} in {self.lines}")
+        return line
+
+    def get(self, path: str = "/", **headers: str) -> str:
+        return self.ask(path, **headers)[1]
+
+    def ask(self, path: str = "/", **headers: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        with contextlib.closing(connection):
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+
+    def wait_text(self, text: str, path: str = "/", **headers: str) -> float:
+        """Ask until `text` is in the answer; the seconds that it took."""
+        began = time.monotonic()
+        while text not in (answer := self.get(path, **headers)):
+            if time.monotonic() - began > PATIENCE:
+                raise AssertionError(f"{text!r} did not come; last came {answer!r}; lines {self.lines}")
+        return time.monotonic() - began
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        status = self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        self.process.stdout.close()
+        return status
+
+
+class Socket:
+    """A WebSocket by hand: handshake and small frames of text."""
+
+    def __init__(self, port: int, path: str) -> None:
+        self._sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        self._file = self._sock.makefile("rb")
+        key = base64.b64encode(os.urandom(16)).decode()
+        self._sock.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\n"
+            f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
+        )
+        status = self._file.readline()
+        if b" 101 " not in status:
+            raise AssertionError(f"the handshake was answered by {status!r}")
+        while self._file.readline() != b"\r\n":
+            pass
+
+    def receive(self) -> tuple[int, bytes]:
+        """Operation code and payload of the next frame (up to 125 bytes)."""
+        first, size = self._file.read(2)
+        return first & 0x0F, self._file.read(size)
+
+    def close(self) -> None:
+        self._file.close()
+        self._sock.close()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "pyproject.toml").write_text('[tool.levante]\napp = "tiny.app:create_app"\n')
+    package = tmp_path / "src" / "tiny"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "app.py").write_text(APP)
+    return tmp_path
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Run]]:
+    runs: list[Run] = []
+
+    def begin(path: Path, *options: str, **environment: str) -> Run:
+        runs.append(Run(path, "--port", "0", *options, **environment))
+        return runs[-1]
+
+    yield begin
+    for run in runs:
+        run.end()
+
+
+def edit(project: Path, old: str, new: str, name: str = "app.py") -> None:
+    file = project / "src" / "tiny" / name
+    text = file.read_text()
+    if old not in text:
+        raise AssertionError(f"{old!r} is not in {file}")
+    file.write_text(text.replace(old, new))
+
+
+@pytest.mark.parity("L9")
+@pytest.mark.parametrize("launcher", ["fork", "spawn"])
+def test_saved_file_is_answered_anew(project: Path, start, launcher: str) -> None:
+    run = start(project, LEVANTE_DEV_LAUNCHER=launcher)
+    assert run.get().startswith("one ")
+    took = []
+    for old, new in [("one", "two"), ("two", "ten"), ("ten", "six")]:  # the same size, within the same second
+        edit(project, f'f"{old} ', f'f"{new} ')
+        took.append(run.wait_text(f"{new} "))
+    print(f"{launcher}: answered anew after {', '.join(f'{seconds:.3f}' for seconds in took)} s")
+    if launcher == "fork":
+        assert min(took) < RELOAD_TARGET
+    assert run.end() == 0
+
+
+def test_save_without_a_change_is_ignored(project: Path, start) -> None:
+    run = start(project)
+    before = run.get()
+    file = project / "src" / "tiny" / "app.py"
+    file.write_text(file.read_text())
+    edit(project, "", "", name="__init__.py")
+    (project / "src" / "tiny" / "late.css").write_text("a {}")
+    run.wait_line("changed   late.css")  # whatever came before it was seen
+    assert run.get() == before
+
+
+@pytest.mark.parity("L9")
+def test_syntax_error_shows_everywhere_and_heals(project: Path, start) -> None:
+    run = start(project)
+    edit(project, "def create_app()", "def create_app(:")
+    run.wait_text("SyntaxError", Accept="text/html")
+    status, shown = run.ask("/any/path", Accept="text/html")
+    assert status == 500
+    assert "src/tiny/app.py:" in shown
+    assert "/_levante/livereload.js?boot=" in shown
+    assert "src/tiny/app.py:" in run.wait_line("broken  ")
+    edit(project, "def create_app(:", "def create_app()")
+    run.wait_text("one ")
+    assert run.end() == 0
+
+
+def test_error_at_start_shows_and_heals(project: Path, start) -> None:
+    edit(project, "app = Application()", "app = Application()\n    app.on_startup.append(refuse)")
+    run = start(project)
+    run.wait_line("NameError")
+    edit(project, "def create_app()", "async def refuse(app):\n    raise LookupError('no table')\n\ndef create_app()")
+    run.wait_text("LookupError: no table")
+    edit(project, "raise LookupError('no table')", "pass")
+    run.wait_text("one ")
+
+
+@pytest.mark.parity("L9")
+def test_open_tab_is_told_of_styles_and_reloads_for_a_new_server(project: Path, start) -> None:
+    run = start(project)
+    boot = re.search(r"livereload\.js\?boot=(\w+)", run.get("/page"))[1]
+    tab = Socket(run.port, "/_levante/livereload")
+    assert json.loads(tab.receive()[1]) == {"type": "hello", "boot": boot}
+    pid = run.get().split()[1]
+    (project / "src" / "tiny" / "site.css").write_text("a {}")
+    assert json.loads(tab.receive()[1]) == {"type": "style", "names": ["site.css"]}
+    (project / "src" / "tiny" / "page.html").write_text("<p>")
+    assert json.loads(tab.receive()[1]) == {"type": "page"}
+    assert run.get().split()[1] == pid
+    edit(project, 'f"one ', 'f"two ')
+    assert tab.receive()[0] == 8  # close
+    tab.close()
+    again = Socket(run.port, "/_levante/livereload")
+    assert json.loads(again.receive()[1])["boot"] != boot
+    again.close()
+
+
+@pytest.mark.parity("L9")
+def test_nothing_that_is_open_holds_a_reload_up(project: Path, start) -> None:
+    run = start(project)
+    chat = Socket(run.port, "/chat")
+    events = socket.create_connection(("127.0.0.1", run.port), timeout=PATIENCE)
+    events.sendall(b"GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"event-stream" in events.recv(4096)
+    edit(project, 'f"one ', 'f"two ')
+    run.wait_text("two ")
+    code, payload = chat.receive()
+    assert (code, int.from_bytes(payload[:2])) == (8, 1012)
+    chat.close()
+    while events.recv(4096):
+        pass
+    events.close()
+    assert run.end() == 0
+
+
+def test_blocked_server_does_not_hold_a_reload_or_a_stop_up(project: Path, start) -> None:
+    edit(project, "await asyncio.sleep(1)", "import time; time.sleep(600)")
+    run = start(project)
+    blocked = socket.create_connection(("127.0.0.1", run.port), timeout=PATIENCE)
+    blocked.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    wait_for_file(project / "slow.started")
+    edit(project, "time.sleep(600)", "time.sleep(0)")
+    run.wait_text("one ")
+    blocked.settimeout(PATIENCE)
+    with contextlib.suppress(ConnectionResetError):
+        assert blocked.recv(100) == b""  # killed in the end
+    blocked.close()
+    assert run.end() == 0
+
+
+def wait_for_file(path: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{path} did not appear")
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop_lets_a_slow_request_complete(project: Path, start, number: int) -> None:
+    run = start(project)
+    answers: list[str] = []
+    asking = threading.Thread(target=lambda: answers.append(run.get("/slow")))
+    asking.start()
+    wait_for_file(project / "slow.started")
+    assert run.end(number) == 0
+    asking.join(PATIENCE)
+    assert answers == ["slow but complete"]
+
+
+def test_second_signal_ends_at_once(project: Path, start) -> None:
+    edit(project, "await asyncio.sleep(1)", "await asyncio.sleep(600)")
+    run = start(project)
+    with socket.create_connection(("127.0.0.1", run.port), timeout=PATIENCE) as held:
+        held.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for_file(project / "slow.started")
+        run.process.send_signal(signal.SIGINT)
+        run.wait_line("stopping")
+        assert run.end(signal.SIGINT) == 128 + signal.SIGINT
+
+
+def test_environment_file_is_read_and_read_again(project: Path, start) -> None:
+    (project / ".env").write_text("COLOUR=red\nLEVANTE_ENV=custom\n")
+    run = start(project)
+    assert run.get().split()[2:] == ["red", "custom"]
+    (project / ".env").write_text("COLOUR=blue\n")
+    run.wait_text("blue development")
+    assert run.end() == 0
+
+
+def test_process_that_dies_is_replaced_by_a_page_that_says_so(project: Path, start) -> None:
+    run = start(project)
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        run.get("/die")
+    run.wait_text("exited with status 7")
+    edit(project, "os._exit(7)", "os._exit(8)")
+    run.wait_text("one ")
+    assert run.end() == 0
+
+
+def test_failing_request_shows_the_page(project: Path, start) -> None:
+    run = start(project)
+    status, shown = run.ask("/fail", Accept="text/html")
+    assert status == 500
+    assert "ZeroDivisionError" in shown
+    assert "1 / 0" in shown
+    run.wait_line("ZeroDivisionError")
+    assert "<html" not in run.get("/fail", Accept="application/json")
+
+
+@pytest.mark.parity("L9")
+def test_taken_port_is_named_and_passed_by(project: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        run = Run(project, "--port", str(port))
+        try:
+            assert re.search(rf"port {port} is taken by .+; serving on {run.port}$", run.wait_line("is taken by"))
+            assert run.get().startswith("one ")
+        finally:
+            assert run.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere does not exist"),
+        ([".", "--port", "70000"], "70000 is not in the range"),
+        (["."], "no main.py or app.py"),
+        ([".", "--nonsense"], "No such option"),
+    ],
+)
+def test_usage_errors_are_one_line_and_status_2(tmp_path: Path, arguments: list[str], message: str) -> None:
+    command = [sys.executable, "-m", "levante.devtools", "runserver", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert message in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
