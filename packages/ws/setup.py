@@ -24,6 +24,7 @@ class OptionalBuild(build_ext):
             if os.environ.get("LEVANTE_REQUIRE_COMPILED"):
                 raise
             self.warn(f"{PACKAGE} is installed in its plain form, many times slower: {error}")
+            self.extensions.clear()
 
 
 def extensions():
@@ -36,7 +37,8 @@ def extensions():
         Extension(
             f"{PACKAGE}.{name}",
             [f"src/{folder}/{name}.py"],
-            extra_compile_args=[] if sys.platform == "win32" else ["-O3"],
+            # A reference to a cpdef method of a typed object would lose its self; gcc only warns of it.
+            extra_compile_args=[] if sys.platform == "win32" else ["-O3", "-Werror=incompatible-pointer-types"],
         )
         for name in HOT
     ]

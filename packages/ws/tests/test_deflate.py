@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from levante.ws.codes import Role
+from levante.http import Role
 from levante.ws.deflate import (
     DeflateParams,
     Deflater,

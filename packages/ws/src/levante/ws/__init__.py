@@ -3,7 +3,9 @@
 # First of all: it decides, by LEVANTE_PURE, in which form the hot modules below are loaded.
 import levante.http  # noqa: F401  # isort: skip
 
-from .codes import CLOSE_NO_STATUS, Role, WSCloseCode, WSMsgType
+from levante.http import Role
+
+from .codes import CLOSE_NO_STATUS, WSCloseCode, WSMsgType
 from .connection import WebSocketConnection
 from .conversation import Conversation
 from .deflate import DeflateParams

@@ -6,14 +6,7 @@ about the connection itself.
 
 from enum import IntEnum
 
-__all__ = ["CLOSE_NO_STATUS", "Role", "WSCloseCode", "WSMsgType", "is_sendable_close_code"]
-
-
-class Role(IntEnum):
-    """Which end of the connection this is: a client masks what it sends, a server must not (RFC 6455 section 5.1)."""
-
-    SERVER = 0
-    CLIENT = 1
+__all__ = ["CLOSE_NO_STATUS", "WSCloseCode", "WSMsgType", "is_sendable_close_code"]
 
 
 class WSMsgType(IntEnum):

@@ -8,9 +8,10 @@ the two differ, `manners` says how.
 import asyncio
 from collections.abc import Callable
 
+from levante.http import Role
 from levante.http.errors import PeerDisconnected
 
-from .codes import Role, WSCloseCode, WSMsgType
+from .codes import WSCloseCode, WSMsgType
 from .conversation import Conversation
 from .deflate import DeflateParams
 from .driver import WebSocketDriver

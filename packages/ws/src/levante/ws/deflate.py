@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .codes import Role, WSCloseCode
+from levante.http import Role
+
+from .codes import WSCloseCode
 from .errors import WebSocketError
 from .extensions import Extension
 from .limits import MAX_DEFLATE_MEMBERS

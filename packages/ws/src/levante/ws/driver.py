@@ -10,7 +10,9 @@ queue is full.
 import asyncio
 from typing import Any, cast
 
-from .codes import Role, WSCloseCode, WSMsgType
+from levante.http import Role
+
+from .codes import WSCloseCode, WSMsgType
 from .errors import WebSocketError
 from .inbox import Inbox
 from .keepalive import KeepAlive, Verdict

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from .codes import Role
+from levante.http import Role
+
 from .limits import MAX_RECEIVES_AFTER_CLOSE
 
 __all__ = ["MANNERS", "Manners"]

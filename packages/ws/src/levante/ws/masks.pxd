@@ -17,7 +17,7 @@ cdef class _Keys:
     cdef bytes _batch
     cdef Py_ssize_t _used
 
-    cpdef forget(self)
+    cdef forget(self)
     @cython.locals(start=Py_ssize_t)
     cdef bytes take(self)
 

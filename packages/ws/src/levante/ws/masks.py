@@ -64,9 +64,15 @@ class _Keys:
 
 
 _keys = _Keys()
-# A forked child must not mask with the keys that its parent will use.
+
+
+def _forget_keys() -> None:
+    """A forked child must not mask with the keys that its parent will use."""
+    _keys.forget()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_keys.forget)
+    os.register_at_fork(after_in_child=_forget_keys)
 
 
 def new_key() -> bytes:

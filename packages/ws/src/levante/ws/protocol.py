@@ -8,7 +8,9 @@ cannot make it pile up messages.
 
 from collections.abc import Iterator
 
-from .codes import CLOSE_NO_STATUS, Role, WSCloseCode, WSMsgType, is_sendable_close_code
+from levante.http import Role
+
+from .codes import CLOSE_NO_STATUS, WSCloseCode, WSMsgType, is_sendable_close_code
 from .deflate import DeflateParams, deflater, inflater
 from .errors import WebSocketError
 from .frames import FIN, RSV1, encode_frame

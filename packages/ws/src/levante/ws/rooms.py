@@ -13,7 +13,9 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from enum import Enum
 from typing import Protocol
 
-from .codes import Role, WSCloseCode, WSMsgType
+from levante.http import Role
+
+from .codes import WSCloseCode, WSMsgType
 from .connection import WebSocketConnection
 from .frames import FIN, encode_frame
 from .limits import MEMBER_QUEUE_BYTES, MEMBER_QUEUE_MESSAGES
