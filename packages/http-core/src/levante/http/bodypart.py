@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from functools import cached_property
 from typing import Any, Final
 
-from .codings import Decoder, body_decoder
+from .codings import body_decoder
 from .contentdisposition import (
     BadContentDispositionHeader,
     BadContentDispositionParam,
@@ -20,6 +20,7 @@ from .contentdisposition import (
     format_content_disposition,
     parse_content_disposition,
 )
+from .decoders import Decoder
 from .errors import LimitExceeded, MalformedContent
 from .forms import parse_urlencoded
 from .hdrs import CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TRANSFER_ENCODING, CONTENT_TYPE
@@ -201,7 +202,10 @@ class BodyPartReader:
     ) -> Any:  # whatever the JSON holds
         """The part as JSON; None where it is empty. Raises ValueError for anything that is not JSON."""
         text = await self.text(encoding=encoding)
-        return loads(text) if text else None
+        try:
+            return loads(text) if text else None
+        except RecursionError as error:
+            raise MalformedContent("a part is JSON nested too deeply") from error
 
     async def form(self, *, encoding: str | None = None) -> list[tuple[str, str]]:
         """The part as a urlencoded form."""

@@ -1,34 +1,29 @@
-"""Content codings (RFC 9110 8.4.1): gzip, deflate, br and zstd, incremental both ways. Decoding is pulled:
-`decompress` returns at most `max_length` bytes and keeps the rest of its input, so that a bomb costs its reader
-one chunk of memory at a time whatever it inflates to; a total, and a ratio of output to input, can be capped on
-top. A stream that ends early is an error, since it is lost data. br and zstd are there where their libraries are;
-zlib can be exchanged for a faster one of the same interface."""
+"""Content codings (RFC 9110 8.4.1): which of gzip, deflate, br and zstd are here (the last two with their
+libraries), decoders for a whole Content-Encoding, and encoders. How decoding is bounded is told in decoders.py."""
 
 import asyncio
 import sys
 import zlib
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from importlib import import_module
 from importlib.util import find_spec
-from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
-from .errors import ContentCodingError
-from .limits import (
-    CODING_RATIO_FLOOR,
-    DECODED_CHUNK,
-    EXECUTOR_THRESHOLD,
-    MAX_CODED_MEMBERS,
-    MAX_CODINGS,
-    MAX_ZSTD_WINDOW_LOG,
+from . import zlibbackend
+from .decoders import (
+    GZIP_BITS,
+    ZSTD_MODULE,
+    BrotliDecoder,
+    ChainDecoder,
+    Decoder,
+    DeflateDecoder,
+    GzipDecoder,
+    ZstdDecoder,
 )
+from .errors import ContentCodingError
+from .limits import EXECUTOR_THRESHOLD, MAX_CODINGS, MAX_ZSTD_WINDOW_LOG
 from .mediatypes import split_codings
-
-_ZSTD_MODULE: Final = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
-_GZIP_BITS: Final = 16 + zlib.MAX_WBITS
-_RAW_BITS: Final = -zlib.MAX_WBITS
 
 
 def _find_available() -> tuple[str, ...]:
@@ -45,280 +40,6 @@ ACCEPTABLE: Final = _find_available()
 
 ACCEPT_ENCODING: Final = ", ".join(ACCEPTABLE)
 """The Accept-Encoding value for ACCEPTABLE."""
-
-_zlib: Any = zlib  # a module with zlib's interface, which typing cannot say
-
-
-def set_zlib_backend(module: ModuleType) -> None:
-    """Use another module with zlib's interface (`isal.isal_zlib`, `zlib_ng.zlib_ng`) for every coder made from now on.
-
-    Raises TypeError where it lacks `compressobj` or `decompressobj`.
-    """
-    global _zlib  # noqa: PLW0603 - one choice for the process, as in aiohttp
-    if not (hasattr(module, "compressobj") and hasattr(module, "decompressobj")):
-        raise TypeError(f"expected a module with zlib's compressobj and decompressobj, got {module!r}")
-    _zlib = module
-
-
-class Decoder(ABC):
-    """One incremental decoder. Feed it by decompress(); ask again with no data while `has_more` is true; end with
-    finish()."""
-
-    def __init__(self, *, max_size: int | None = None, max_ratio: int | None = None) -> None:
-        self._max_size = max_size
-        self._max_ratio = max_ratio
-        self.total_in = 0
-        self.total_out = 0
-
-    def decompress(self, data: bytes, max_length: int = DECODED_CHUNK) -> bytes:
-        """At most `max_length` (> 0) decoded bytes; b"" means that more input is needed.
-
-        Raises ContentCodingError for a broken stream (400) and beyond `max_size` or `max_ratio` (413).
-        """
-        self.total_in += len(data)
-        output = self._decompress(data, max_length)
-        self.total_out += len(output)
-        if self._max_size is not None and self.total_out > self._max_size:
-            raise ContentCodingError(f"the body is larger than {self._max_size} bytes once decoded", status=413)
-        if (
-            self._max_ratio is not None
-            and self.total_out > CODING_RATIO_FLOOR
-            and self.total_out > self._max_ratio * self.total_in
-        ):
-            raise ContentCodingError(f"the body inflates more than {self._max_ratio} times", status=413)
-        return output
-
-    def finish(self) -> None:
-        """Say that the input is over. Raises ContentCodingError (400) where the stream is not; an entirely empty
-        body is none."""
-        if self.total_in and not self._is_complete():
-            raise ContentCodingError("the coded body ends before its stream does; some of it is lost")
-
-    @property
-    @abstractmethod
-    def has_more(self) -> bool:
-        """Whether input is held back that may give output without more of it."""
-
-    @abstractmethod
-    def _decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-    @abstractmethod
-    def _is_complete(self) -> bool: ...
-
-
-class _MemberDecoder(Decoder):
-    """What gzip and zstd share: a body may be several members in a row, each decoded by an object of its own."""
-
-    _finished = True  # no member is open
-
-    def __init__(self, *, max_size: int | None = None, max_ratio: int | None = None) -> None:
-        super().__init__(max_size=max_size, max_ratio=max_ratio)
-        self._held = b""
-        self._members = 0
-        self._object: Any = None
-
-    @property
-    def has_more(self) -> bool:
-        return bool(self._held) or (not self._finished and self._object_has_more())
-
-    def _decompress(self, data: bytes, max_length: int) -> bytes:
-        held = self._held + data if self._held else data
-        self._held = b""
-        while True:
-            if self._finished:
-                held = self._between(held)
-                if not held:
-                    return b""
-                self._open()
-            output, held = self._step(held, max_length)
-            if output or not self._finished:
-                self._held = held
-                return output
-
-    def _is_complete(self) -> bool:
-        return self._finished and not self._held
-
-    def _open(self) -> None:
-        self._members += 1
-        if self._members > MAX_CODED_MEMBERS:
-            raise ContentCodingError(f"the coded body has more than {MAX_CODED_MEMBERS} members", status=413)
-        self._object = self._make()
-        self._finished = False
-
-    @abstractmethod
-    def _between(self, data: bytes) -> bytes:
-        """What is left of the input before a member begins; raises where it cannot be one."""
-
-    @abstractmethod
-    def _make(self) -> Any: ...
-
-    @abstractmethod
-    def _step(self, data: bytes, max_length: int) -> tuple[bytes, bytes]:
-        """Output and unused input of the open member; sets _finished at its end."""
-
-    @abstractmethod
-    def _object_has_more(self) -> bool: ...
-
-
-class GzipDecoder(_MemberDecoder):
-    """gzip (RFC 1952): one or more members, zero bytes tolerated behind them."""
-
-    _was_full = False  # zlib may have more output inside although it has taken all of its input
-
-    def _between(self, data: bytes) -> bytes:
-        if self._members == 0:
-            return data
-        data = data.lstrip(b"\0")
-        if data and data[0] != 0x1F:
-            raise ContentCodingError("the gzip body is followed by something that is no gzip member")
-        return data
-
-    def _make(self) -> Any:
-        return _zlib.decompressobj(wbits=_GZIP_BITS)
-
-    def _step(self, data: bytes, max_length: int) -> tuple[bytes, bytes]:
-        output = _inflate(self._object, data, max_length, "gzip")
-        self._was_full = len(output) == max_length
-        if self._object.eof:
-            self._finished = True
-            return output, self._object.unused_data
-        return output, self._object.unconsumed_tail
-
-    def _object_has_more(self) -> bool:
-        return self._was_full
-
-
-class DeflateDecoder(Decoder):
-    """deflate: the zlib format (RFC 1950) as RFC 9110 says, or the bare one (RFC 1951) that some servers send; the
-    first bytes tell."""
-
-    def __init__(self, *, max_size: int | None = None, max_ratio: int | None = None) -> None:
-        super().__init__(max_size=max_size, max_ratio=max_ratio)
-        self._held = b""
-        self._object: Any = None
-        self._was_full = False
-
-    @property
-    def has_more(self) -> bool:
-        return self._object is not None and not self._object.eof and (self._was_full or bool(self._held))
-
-    def _decompress(self, data: bytes, max_length: int) -> bytes:
-        held = self._held + data if self._held else data
-        if self._object is None:
-            if len(held) < 2:
-                self._held = held
-                return b""
-            has_header = held[0] & 0x0F == 8 and (held[0] << 8 | held[1]) % 31 == 0
-            self._object = _zlib.decompressobj(wbits=zlib.MAX_WBITS if has_header else _RAW_BITS)
-        output = _inflate(self._object, held, max_length, "deflate")
-        self._held = self._object.unconsumed_tail
-        self._was_full = len(output) == max_length
-        if self._object.unused_data:
-            raise ContentCodingError("the deflate body is followed by something else")
-        return output
-
-    def _is_complete(self) -> bool:
-        return self._object is not None and bool(self._object.eof)
-
-
-class BrotliDecoder(Decoder):
-    """br (RFC 7932). The library fills whole blocks of 32 KiB and more, so what exceeds `max_length` waits here."""
-
-    def __init__(self, *, max_size: int | None = None, max_ratio: int | None = None) -> None:
-        super().__init__(max_size=max_size, max_ratio=max_ratio)
-        brotli = import_module("brotli")
-        self._error: type[Exception] = brotli.error
-        self._object = brotli.Decompressor()
-        self._input = b""
-        self._ready = b""
-        self._may_have_more = False
-
-    @property
-    def has_more(self) -> bool:
-        return self._may_have_more or bool(self._ready)
-
-    def _decompress(self, data: bytes, max_length: int) -> bytes:
-        self._input = self._input + data if self._input else data
-        if not self._ready and (self._input or self._may_have_more):
-            self._ready = self._process(max_length)
-        output, self._ready = self._ready[:max_length], self._ready[max_length:]
-        return output
-
-    def _process(self, max_length: int) -> bytes:
-        """The library takes new input only when it has none left, and has given all of its output only when it
-        gives none."""
-        try:
-            output: bytes = b""
-            if self._may_have_more:
-                output = self._object.process(b"", output_buffer_limit=max_length)
-            if not output and self._input:
-                output = self._object.process(self._input, output_buffer_limit=max_length)
-                self._input = b""
-        except self._error as error:
-            raise ContentCodingError("the br body is broken") from error
-        self._may_have_more = bool(output or self._input) and not (self._object.is_finished() and not self._input)
-        return output
-
-    def _is_complete(self) -> bool:
-        return bool(self._object.is_finished()) and not self.has_more
-
-
-class ZstdDecoder(_MemberDecoder):
-    """zstd (RFC 8878): one or more frames, with a window of at most 8 MiB (RFC 9659)."""
-
-    def __init__(self, *, max_size: int | None = None, max_ratio: int | None = None) -> None:
-        super().__init__(max_size=max_size, max_ratio=max_ratio)
-        self._zstd = import_module(_ZSTD_MODULE)
-
-    def _between(self, data: bytes) -> bytes:
-        return data
-
-    def _make(self) -> Any:
-        options = {self._zstd.DecompressionParameter.window_log_max: MAX_ZSTD_WINDOW_LOG}
-        return self._zstd.ZstdDecompressor(options=options)
-
-    def _step(self, data: bytes, max_length: int) -> tuple[bytes, bytes]:
-        try:
-            output: bytes = self._object.decompress(data, max_length)
-        except self._zstd.ZstdError as error:
-            raise ContentCodingError("the zstd body is broken, or its window is larger than 8 MiB") from error
-        if self._object.eof:
-            self._finished = True
-            return output, self._object.unused_data
-        return output, b""
-
-    def _object_has_more(self) -> bool:
-        return not self._object.needs_input
-
-
-class ChainDecoder(Decoder):
-    """Several codings over each other. Each takes from the one outside it only what it can use, so the whole stays
-    bounded."""
-
-    def __init__(
-        self, outer: Decoder, inner: Decoder, *, max_size: int | None = None, max_ratio: int | None = None
-    ) -> None:
-        super().__init__(max_size=max_size, max_ratio=max_ratio)
-        self._outer = outer
-        self._inner = inner
-
-    @property
-    def has_more(self) -> bool:
-        return self._inner.has_more or self._outer.has_more
-
-    def _decompress(self, data: bytes, max_length: int) -> bytes:
-        between = self._outer.decompress(data) if data else b""
-        while True:
-            output = self._inner.decompress(between, max_length)
-            if output or not (between or self._inner.has_more or self._outer.has_more):
-                return output
-            between = b"" if self._inner.has_more else self._outer.decompress(b"")
-
-    def _is_complete(self) -> bool:
-        self._outer.finish()
-        self._inner.finish()
-        return True
-
 
 _DECODERS: Final[dict[str, type[Decoder]]] = {
     "gzip": GzipDecoder,
@@ -357,14 +78,6 @@ def _chain(names: Sequence[str], max_size: int | None, max_ratio: int | None) ->
     return ChainDecoder(decoder(names[-1]), _chain(names[:-1], None, None), max_size=max_size, max_ratio=max_ratio)
 
 
-def _inflate(inflater: Any, data: bytes, max_length: int, name: str) -> bytes:
-    try:
-        output: bytes = inflater.decompress(data, max_length)
-    except (_zlib.error, zlib.error) as error:
-        raise ContentCodingError(f"the {name} body is broken") from error
-    return output
-
-
 class Encoder:
     """One incremental encoder: compress() takes data, sync() brings out all that was taken so far, finish() ends
     the stream."""
@@ -389,7 +102,7 @@ def encoder(name: str, *, level: int | None = None, strategy: int | None = None)
         compressor = import_module("brotli").Compressor(quality=4 if level is None else level)
         return Encoder(compressor.process, compressor.flush, compressor.finish)
     if name == "zstd":
-        zstd = import_module(_ZSTD_MODULE)
+        zstd = import_module(ZSTD_MODULE)
         window = {zstd.CompressionParameter.window_log: MAX_ZSTD_WINDOW_LOG}
         level_of_zstd = {} if level is None else {zstd.CompressionParameter.compression_level: level}
         compressor = zstd.ZstdCompressor(options=window | level_of_zstd)
@@ -398,12 +111,12 @@ def encoder(name: str, *, level: int | None = None, strategy: int | None = None)
             lambda: compressor.flush(compressor.FLUSH_BLOCK),
             lambda: compressor.flush(compressor.FLUSH_FRAME),
         )
-    compressor = _zlib.compressobj(
-        level=_zlib.Z_DEFAULT_COMPRESSION if level is None else level,
-        wbits=_GZIP_BITS if name == "gzip" else zlib.MAX_WBITS,
-        strategy=_zlib.Z_DEFAULT_STRATEGY if strategy is None else strategy,
+    compressor = zlibbackend.current.compressobj(
+        level=zlibbackend.current.Z_DEFAULT_COMPRESSION if level is None else level,
+        wbits=GZIP_BITS if name == "gzip" else zlib.MAX_WBITS,
+        strategy=zlibbackend.current.Z_DEFAULT_STRATEGY if strategy is None else strategy,
     )
-    return Encoder(compressor.compress, lambda: compressor.flush(_zlib.Z_SYNC_FLUSH), compressor.flush)
+    return Encoder(compressor.compress, lambda: compressor.flush(zlibbackend.current.Z_SYNC_FLUSH), compressor.flush)
 
 
 async def run_sized(

@@ -15,9 +15,7 @@ from .errors import RemoteProtocolError
 _TARGET: Final = re.compile(r"[\x21-\x7e]++")
 _ABSOLUTE: Final = re.compile(r"([A-Za-z][A-Za-z0-9+\-.]*+)://([^/?]*+)([^?]*+)(?:\?(.*+))?")
 # Names and IPv4 addresses, as narrow as the engine takes them (octets.HOST); an IPv6 address is checked by ipaddress.
-_HOST: Final = re.compile(
-    r"(?:\[([0-9A-Fa-f:.]++)\]|([A-Za-z0-9\-._~]*+))(?::([0-9]{0,5}))?"
-)
+_HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]++)\]|([A-Za-z0-9\-._~]*+))(?::([0-9]{0,5}))?")
 _ESCAPES: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})++")
 _STAYS_ESCAPED: Final = re.compile("[/%\udc80-\udcff]")
 _SAFE_PATH: Final = (

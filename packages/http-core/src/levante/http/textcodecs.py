@@ -3,8 +3,10 @@ where ASCII stays ASCII in it: in UTF-7, UTF-16 or ISO-2022 a checked text could
 
 import codecs
 from functools import lru_cache
+from typing import Final
 
-_ASCII = bytes(range(128))
+# Every ASCII byte, and the shifts into other sets of ISO-2022 and HZ, which are ASCII to whoever does not know them.
+_ASCII: Final = bytes(range(128)) + b"\x1b$B!!\x1b(B~{!!~}"
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,123 @@
+"""Forwarded, X-Forwarded-*, and whom to believe."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from levante.http.forwarded import Client, TrustedPeers, node_address, parse_forwarded, resolve_client, x_forwarded
+
+
+def parsed(*values: str) -> list[dict[str, str]]:
+    return [dict(hop) for hop in parse_forwarded(values)]
+
+
+@pytest.mark.parity("S20")
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([], []),
+        ([""], [{}]),
+        (["For=1.2.3.4;Proto=https"], [{"for": "1.2.3.4", "proto": "https"}]),
+        (['for="[2001:db8::1]:80" ; by=b , for=c'], [{"for": "[2001:db8::1]:80", "by": "b"}, {"for": "c"}]),
+        ([r'host="a\"b\\"'], [{"host": 'a"b\\'}]),
+        (["for=a", "for=b"], [{"for": "a"}, {"for": "b"}]),
+        (["for=1.2.3.4:80"], [{"for": "1.2.3.4:80"}]),
+        (["for=a;for=b"], [{"for": "a"}]),
+        # a client's garbage does not hide what our proxy appended
+        (['for=_injected;by=", for=_real'], [{"for": "_injected"}, {"for": "_real"}]),
+        (["very bad syntax, for=_real"], [{}, {"for": "_real"}]),
+        (["for=a b;proto=x"], [{}]),
+        (["for=a;b;proto=x"], [{"for": "a"}]),
+        (["for=é"], [{}]),
+        ([";;for=a;;"], [{"for": "a"}]),
+    ],
+)
+def test_parse(values: list[str], expected: list[dict[str, str]]) -> None:
+    assert parsed(*values) == expected
+
+
+@pytest.mark.parity("S20")
+def test_hops_are_immutable_and_capped() -> None:
+    hops = parse_forwarded([",".join(f"for=h{n}" for n in range(1000))])
+    assert len(hops) == 32
+    assert hops[-1]["for"] == "h999"
+    with pytest.raises(TypeError):
+        hops[0]["for"] = "x"  # type: ignore[index]
+
+
+def test_hostile_fields_are_linear() -> None:
+    start = time.perf_counter()
+    for text in ('a="' * 30_000, 'a="\\' * 30_000, "a=b;" * 30_000, ";" * 100_000):
+        parse_forwarded([text])
+    assert time.perf_counter() - start < 1.0
+
+
+@given(st.text(alphabet='for=;,"\\[]: ab1', max_size=80))
+def test_any_text_parses(text: str) -> None:
+    parse_forwarded([text])
+
+
+@pytest.mark.parametrize(
+    ("node", "address"),
+    [
+        ("1.2.3.4", "1.2.3.4"),
+        ("1.2.3.4:80", "1.2.3.4"),
+        ("[::1]:80", "::1"),
+        ("[::1]", "::1"),
+        ("::1", "::1"),
+        ("_hidden", "_hidden"),
+        ("a:b:c", ""),
+        ("", ""),
+    ],
+)
+def test_node_address(node: str, address: str) -> None:
+    assert node_address(node) == address
+
+
+def test_trusted_peers() -> None:
+    trusted = TrustedPeers(["10.0.0.0/8", "::1"])
+    assert trusted.trusts("10.1.2.3")
+    assert trusted.trusts("::ffff:10.1.2.3")
+    assert trusted.trusts("::1")
+    assert not trusted.trusts("11.0.0.1")
+    assert not trusted.trusts("name")
+    assert not trusted.trusts("")
+    assert not trusted.trusts(None)
+    assert TrustedPeers(["unix"]).trusts(None)
+    with pytest.raises(ValueError, match=r"10\.0\.0\.1/8"):
+        TrustedPeers(["10.0.0.1/8"])
+
+
+@pytest.mark.hardening("S20")
+def test_only_trusted_hops_are_believed() -> None:
+    trusted = TrustedPeers(["10.0.0.0/8"])
+    hops = parse_forwarded(
+        ["for=6.6.6.6;host=evil;proto=https, for=1.2.3.4;host=shop.example;proto=https, for=10.0.0.2"]
+    )
+    assert resolve_client("10.0.0.1", hops, trusted) == Client("1.2.3.4", "https", "shop.example")
+    assert resolve_client("9.9.9.9", hops, trusted) == Client("9.9.9.9", None, None)
+    assert resolve_client("10.0.0.1", (), trusted) == Client("10.0.0.1", None, None)
+
+
+@pytest.mark.hardening("S20")
+def test_a_bad_scheme_or_address_is_not_taken_over() -> None:
+    trusted = TrustedPeers(["10.0.0.0/8"])
+    assert resolve_client("10.0.0.1", parse_forwarded(["for=a:b:c;proto=javascript"]), trusted) == Client(
+        "10.0.0.1", None, None
+    )
+    assert resolve_client("10.0.0.1", parse_forwarded(["for=_hidden;proto=HTTPS"]), trusted) == Client(
+        "_hidden", "https", None
+    )
+
+
+def test_x_forwarded() -> None:
+    trusted = TrustedPeers(["10.0.0.0/8"])
+    hops = x_forwarded(for_=["6.6.6.6, 1.2.3.4", "10.0.0.2"], proto=["https"], host=["shop.example"])
+    assert [dict(hop) for hop in hops][-1] == {"for": "10.0.0.2", "proto": "https", "host": "shop.example"}
+    assert resolve_client("10.0.0.1", hops, trusted) == Client("1.2.3.4", "https", "shop.example")
+    assert resolve_client("10.0.0.1", x_forwarded(for_=[], proto=["https"]), trusted) == Client(
+        "10.0.0.1", "https", None
+    )
+    assert x_forwarded(for_=[" , "]) == ()
