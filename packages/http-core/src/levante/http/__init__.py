@@ -40,13 +40,11 @@ if TYPE_CHECKING:
     from .codings import (
         ACCEPT_ENCODING,
         ACCEPTABLE,
-        Decoder,
         Encoder,
         body_decoder,
         decoder,
         encoder,
         run_sized,
-        set_zlib_backend,
     )
     from .contentdisposition import (
         BadContentDispositionHeader,
@@ -58,6 +56,7 @@ if TYPE_CHECKING:
     )
     from .cookies import SetCookie, format_cookie, parse_cookie, parse_cookie_date, parse_cookie_pairs, parse_set_cookie
     from .dates import date_header, date_header_bytes, format_date, parse_date
+    from .decoders import Decoder
     from .filepayloads import (
         AsyncIterablePayload,
         BufferedReaderPayload,
@@ -119,6 +118,7 @@ if TYPE_CHECKING:
         range_still_holds,
         resolve_ranges,
     )
+    from .zlibbackend import set_zlib_backend
 
 __all__ = [
     "ACCEPTABLE",
@@ -288,7 +288,7 @@ _HOME = {
     "BytesIOPayload": "filepayloads",
     "BytesPayload": "payloads",
     "Client": "forwarded",
-    "Decoder": "codings",
+    "Decoder": "decoders",
     "ETag": "validators",
     "Encoder": "codings",
     "FieldData": "formdecoder",
@@ -371,7 +371,7 @@ _HOME = {
     "resolve_ranges": "validators",
     "run_sized": "codings",
     "safe_name": "contentdisposition",
-    "set_zlib_backend": "codings",
+    "set_zlib_backend": "zlibbackend",
     "split_codings": "mediatypes",
     "split_target": "target",
     "x_forwarded": "forwarded",
