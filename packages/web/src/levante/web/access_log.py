@@ -9,16 +9,12 @@ import re
 import time as clock
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from .abc import AbstractAccessLogger
 
 if TYPE_CHECKING:
     from .types import BaseRequest, StreamResponse
-
-    Value = str | int | float
-    Key = str | tuple[str, str]
-    Atom = Callable[[BaseRequest, StreamResponse, float], Value]
 
 access_logger = logging.getLogger("levante.access")
 
@@ -27,8 +23,22 @@ ACCESS_LOG_FORMAT = '%a %t "%r" %s %b "%{Referer}i" "%{User-Agent}i"'
 
 ABSENT = "-"
 
+Value = str | int | float
+
 _DIRECTIVE = re.compile(r"%(?:\{([A-Za-z0-9_-]+)\}([ioe])|(Tf|[atPrsbOTD%])|)")
 _UNPRINTABLE = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029"\\\ud800-\udfff]')
+
+
+class Line(NamedTuple):
+    """What a line of the log is about."""
+
+    request: "BaseRequest"
+    response: "StreamResponse"
+    time: float
+
+
+Key = str | tuple[str, str]
+Atom = Callable[[Line], Value]
 
 
 class AccessLogger(AbstractAccessLogger):
@@ -73,9 +83,7 @@ class AccessLogger(AbstractAccessLogger):
             self._atoms.append((self.LOG_FIELDS[letter], _ATOMS[letter]))
         else:
             known = "%% %a %t %P %r %s %b %O %T %Tf %D %{X}i %{X}o %{X}e"
-            raise ValueError(
-                f"access log format {self.log_format!r}: no directive at position {match.start()}; expected one of {known}"
-            )
+            raise ValueError(f"access log format {self.log_format!r} at {match.start()}: expected one of {known}")
         return "%s"
 
     @property
@@ -86,8 +94,9 @@ class AccessLogger(AbstractAccessLogger):
         extra: dict[str, object] = {}
         groups: dict[str, dict[str, Value]] = {}
         values = []
+        line = Line(request, response, time)
         for key, atom in self._atoms:
-            value = atom(request, response, time)
+            value = atom(line)
             values.append(value)
             if isinstance(key, str):
                 extra[key] = value
@@ -102,30 +111,8 @@ def _escape(text: str) -> str:
     )
 
 
-def _request_line(request: "BaseRequest", response: "StreamResponse", time: float) -> str:
-    return _escape(f"{request.method} {request.head.target} HTTP/{request.version.major}.{request.version.minor}")
-
-
-def _remote(request: "BaseRequest", response: "StreamResponse", time: float) -> str:
-    return ABSENT if request.remote is None else request.remote
-
-
-def _request_header(name: str, request: "BaseRequest", response: "StreamResponse", time: float) -> str:
-    return _escape(request.headers.get(name, ABSENT))
-
-
-def _response_header(name: str, request: "BaseRequest", response: "StreamResponse", time: float) -> str:
-    return _escape(response.headers.get(name, ABSENT))
-
-
-def _environ(name: str, request: "BaseRequest", response: "StreamResponse", time: float) -> str:
-    return os.environ.get(name, ABSENT)
-
-
 class _Zone:
-    """The local offset from UTC, asked of the system once for each half hour, which is the grid on which it can
-    change.
-    """
+    """The local offset from UTC, asked of the system once for each half hour, the grid on which it can change."""
 
     STEP = 30 * 60
 
@@ -144,26 +131,35 @@ class _Zone:
 _zone = _Zone()
 
 
-def _start_time(request: "BaseRequest", response: "StreamResponse", time: float) -> str:
-    start = clock.time() - time
+def _request_line(line: Line) -> str:
+    request = line.request
+    return _escape(f"{request.method} {request.head.target} HTTP/{request.version.major}.{request.version.minor}")
+
+
+def _remote(line: Line) -> str:
+    return ABSENT if line.request.remote is None else line.request.remote
+
+
+def _start_time(line: Line) -> str:
+    start = clock.time() - line.time
     return datetime.datetime.fromtimestamp(start, _zone.at(start)).strftime("[%d/%b/%Y:%H:%M:%S %z]")
 
 
-_ATOMS: "dict[str, Atom]" = {
+_ATOMS: dict[str, Atom] = {
     "a": _remote,
     "t": _start_time,
-    "P": lambda request, response, time: f"<{os.getpid()}>",
+    "P": lambda _: f"<{os.getpid()}>",
     "r": _request_line,
-    "s": lambda request, response, time: response.status,
-    "b": lambda request, response, time: response.body_length,
-    "O": lambda request, response, time: response.body_length,
-    "T": lambda request, response, time: round(time),
-    "Tf": lambda request, response, time: f"{time:06f}",
-    "D": lambda request, response, time: round(time * 1_000_000),
+    "s": lambda line: line.response.status,
+    "b": lambda line: line.response.body_length,
+    "O": lambda line: line.response.body_length,
+    "T": lambda line: round(line.time),
+    "Tf": lambda line: f"{line.time:06f}",
+    "D": lambda line: round(line.time * 1_000_000),
 }
 
-_NAMED_ATOMS: "dict[str, Callable[[str, BaseRequest, StreamResponse, float], Value]]" = {
-    "i": _request_header,
-    "o": _response_header,
-    "e": _environ,
+_NAMED_ATOMS: dict[str, Callable[[str, Line], Value]] = {
+    "i": lambda name, line: _escape(line.request.headers.get(name, ABSENT)),
+    "o": lambda name, line: _escape(line.response.headers.get(name, ABSENT)),
+    "e": lambda name, _: os.environ.get(name, ABSENT),
 }

@@ -5,7 +5,7 @@ cache, never for 404 and 405, of which there are as many as there are wrong URLs
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from aiosignal import Signal
 from frozenlist import FrozenList
 
-from levante.http.accept import Exchange
 from levante.http.errors import ProtocolError, RemoteProtocolError
+from levante.http.exchange import Exchange
 
 from .exceptions import exception_for_status
 from .keys import AppKey
@@ -62,7 +62,6 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         "_client_max_size",
         "_frozen",
         "_handler_args",
-        "_has_middlewares",
         "_middlewares",
         "_on_cleanup",
         "_on_response_prepare",
@@ -72,6 +71,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         "_router",
         "_state",
         "_subapps",
+        "has_middlewares",
         "logger",
     )
 
@@ -87,7 +87,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         self._router = UrlDispatcher()
         self._handler_args = None if handler_args is None else MappingProxyType(dict(handler_args))
         self._middlewares: FrozenList[Middleware] = FrozenList(middlewares)
-        self._has_middlewares = False
+        self.has_middlewares = False
         self._chain = lru_cache(maxsize=MAX_CHAINS)(build_chain)
         self._state: dict[str | AppKey[Any], Any] = {}
         self._frozen = False
@@ -147,7 +147,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
     def _check_writable(self) -> None:
         if self._frozen:
             raise RuntimeError(
-                "the application has started: its state is frozen; change what a value holds, or set it during on_startup"
+                "the application has started, its state is frozen; set values before, or during on_startup"
             )
 
     def __len__(self) -> int:
@@ -242,9 +242,9 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
 
     def _join(self, resource: PrefixedSubAppResource | MatchedSubAppResource, subapp: "Application") -> None:
         self._router.register_resource(resource)
-        self._on_startup.append(_for_subapp(subapp, subapp.startup))
-        self._on_shutdown.append(_for_subapp(subapp, subapp.shutdown))
-        self._on_cleanup.append(_for_subapp(subapp, subapp.cleanup))
+        self._on_startup.append(_ignoring_app(subapp.startup))
+        self._on_shutdown.append(_ignoring_app(subapp.shutdown))
+        self._on_cleanup.append(_ignoring_app(subapp.cleanup))
         self._subapps.append(subapp)
         subapp.pre_freeze()
 
@@ -275,7 +275,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
             self._cleanup_ctx,
         ):
             part.freeze()
-        self._has_middlewares = bool(self._middlewares) or any(subapp._has_middlewares for subapp in self._subapps)
+        self.has_middlewares = bool(self._middlewares) or any(subapp.has_middlewares for subapp in self._subapps)
 
     def freeze(self) -> None:
         """Refuse further changes of the state as well, here and below."""
@@ -321,7 +321,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
             if answer is not None:
                 return answer
         handler = match_info.handler
-        if self._has_middlewares:
+        if self.has_middlewares:
             route = match_info.route
             if isinstance(route, SystemRoute):
                 handler = build_chain(route, match_info.apps)
@@ -352,7 +352,9 @@ def build_chain(route: AbstractRoute, apps: Sequence[Application]) -> "Handler":
     nested = len(apps) > 1
     for app in reversed(apps):
         for middleware in reversed(app.middlewares):
-            handler = partial(middleware, handler=handler)
+            # Any: a partial of a middleware is a handler, which a type cannot say of its keyword
+            wrapped: Any = middleware
+            handler = partial(wrapped, handler=handler)
         if nested:
             handler = partial(_in_app, app=app, handler=handler)
     return handler
@@ -368,8 +370,10 @@ def _error_match(error: ProtocolError) -> MatchInfoError:
     return MatchInfoError(exception(text=f"{error.status}: {error.message}"))
 
 
-def _for_subapp(subapp: Application, send: Any) -> AppCallback:  # Any: a bound method of Application without arguments
-    async def forward(app: Application) -> None:
+def _ignoring_app(send: Callable[[], Awaitable[None]]) -> AppCallback:
+    """Forward a signal to a sub-application, which is told of itself, not of its parent."""
+
+    async def forward(_: Application) -> None:
         await send()
 
     return forward

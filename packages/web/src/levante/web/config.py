@@ -36,7 +36,10 @@ class ChainMapProxy(Mapping[str | AppKey[Any], Any]):
     @overload
     def get(self, key: str, default: Any = ...) -> Any: ...
     def get(self, key: str | AppKey[T], default: Any = None) -> Any:
-        return self[key] if key in self else default
+        for mapping in self._maps:
+            if key in mapping:
+                return mapping[key]
+        return default
 
     def __len__(self) -> int:
         return len(set().union(*self._maps))

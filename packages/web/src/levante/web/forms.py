@@ -12,13 +12,13 @@ from typing import IO, TYPE_CHECKING, TypeAlias
 
 from multidict import CIMultiDictProxy, MultiDict, MultiDictProxy
 
-from levante.http.formdecoder import FieldData, FieldEnd, FieldStart, FormDecoder
+from levante.http.formdecoder import FieldData, FieldStart, FormDecoder
 from levante.http.forms import parse_urlencoded
 
 from .bodies import decode_text, iter_body, read_body
 
 if TYPE_CHECKING:
-    from levante.http.multipartreader import MultipartReader
+    from levante.http.multipart_reader import MultipartReader
 
     from .types import BaseRequest
 
@@ -96,7 +96,7 @@ class _Collector:
                 self.file = None if event.filename is None else tempfile.SpooledTemporaryFile(SPOOL_SIZE)  # noqa: SIM115
             elif isinstance(event, FieldData):
                 await self._take(event.data)
-            elif isinstance(event, FieldEnd) and self._start is not None:
+            elif self._start is not None:
                 await self._finish(self._start)
 
     async def _take(self, data: bytes) -> None:
@@ -154,6 +154,6 @@ async def _close(file: IO[bytes]) -> None:
 def multipart_reader(request: "BaseRequest") -> "MultipartReader":
     """A reader of the parts as they arrive; each part that is read whole is held to `client_max_size`."""
     # Imported here: most applications never stream a multipart body.
-    from levante.http.multipartreader import MultipartReader
+    from levante.http.multipart_reader import MultipartReader
 
     return MultipartReader(request.headers, request.content, client_max_size=request.client_max_size)

@@ -39,7 +39,7 @@ def setup(
     checks = dict(ready or {})
     draining = app[DRAINING] = asyncio.Event()
 
-    async def live(request: Request) -> Response:
+    async def live(_: Request) -> Response:
         return _answer({"status": "ok"}, status=200)
 
     async def is_ready(request: Request) -> Response:
@@ -50,7 +50,7 @@ def setup(
         good = all(verdict == "ok" for verdict in results)
         return _answer({"status": "ok" if good else "failed", "checks": verdicts}, status=200 if good else 503)
 
-    async def drain(app: Application) -> None:
+    async def drain(_: Application) -> None:
         draining.set()
 
     app.router.add_get(live_path, live)
@@ -65,7 +65,7 @@ async def _run(name: str, check: Check, budget: float) -> str:
     except TimeoutError:
         logger.warning("readiness check %r took more than %g seconds", name, budget)
         return "timeout"
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001  # whatever is wrong with it, the answer is the same
         logger.warning("readiness check %r failed: %r", name, exc)
         return "failed"
 

@@ -23,7 +23,7 @@ else:
 
 
 class CleanupError(RuntimeError):
-    """More than one cleanup context failed while exiting; `exceptions` holds all of them, in the order they happened."""
+    """More than one cleanup context failed while exiting; `exceptions` holds them, in the order they happened."""
 
     @property
     def exceptions(self) -> list[BaseException]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDictProxy
 from yarl import URL
 
-from levante.http.accept import Exchange
 from levante.http.errors import ProtocolError
+from levante.http.exchange import Exchange
 from levante.http.streams import StreamReader
 from levante.http.target import split_target
 
@@ -16,10 +16,11 @@ from .bodies import decode_text, read_body
 from .config import ChainMapProxy
 from .exceptions import HTTPBadRequest
 from .forms import FormValue, close_files, multipart_reader, read_form
+from .keys import BaseKey
 from .request_head import RequestHeadView
 
 if TYPE_CHECKING:
-    from levante.http.multipart import MultipartReader
+    from levante.http.multipart_reader import MultipartReader
 
     from .types import Application, JSONDecoder, LooseHeaders, PrepareHook, Server, StreamResponse, UrlMappingMatchInfo
 
@@ -29,6 +30,9 @@ aiohttp: 1 MiB.
 """
 
 JSON = "application/json"
+
+INHERITED = ("scheme", "host", "remote", "headers", "raw_headers", "target")
+"""What a clone takes over, if it was known already; the rest follows from it."""
 
 
 class BaseRequest(RequestHeadView):
@@ -91,7 +95,7 @@ class BaseRequest(RequestHeadView):
             matches = self.media_type.is_json() if content_type == JSON else self.content_type == content_type.lower()
             if not matches:
                 raise HTTPBadRequest(
-                    text=f"Attempt to decode JSON with unexpected mimetype: {self.content_type}; expected {content_type}"
+                    text=f"Attempt to decode JSON with unexpected mimetype {self.content_type}; expected {content_type}"
                 )
         return loads(await self.text())
 
@@ -142,8 +146,8 @@ class BaseRequest(RequestHeadView):
         return self.exchange
 
     @property
-    def task(self) -> "asyncio.Task[None]":
-        """The task that handles the request."""
+    def task(self) -> "asyncio.Task[Any] | None":
+        """The task that handles the request (Any: what it returns is of no interest)."""
         return self.exchange.task
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -183,28 +187,36 @@ class BaseRequest(RequestHeadView):
         if self._body:
             raise RuntimeError("a request cannot be cloned after its body was read: the copy could not read it again")
         copy = self._copy(self._client_max_size if client_max_size is None else client_max_size)
-        copy.method = self.method if method is None else method
-        kept = ("scheme", "host", "remote", "headers", "raw_headers", "target")
-        copy._cache.update((name, self._cache[name]) for name in kept if name in self._cache)
+        facts = {name: self._cache[name] for name in INHERITED if name in self._cache}
         if headers is not None:
             replaced = CIMultiDictProxy(CIMultiDict(headers))
-            copy._cache.pop("host", None)
-            copy._cache["headers"] = replaced
-            copy._cache["raw_headers"] = tuple(
-                (k.encode(), v.encode("utf-8", "surrogateescape")) for k, v in replaced.items()
+            facts.pop("host", None)
+            facts["headers"] = replaced
+            facts["raw_headers"] = tuple(
+                (name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in replaced.items()
             )
+        if method is not None:
+            copy.method = method
         if rel_url is not None:
-            copy._cache["target"] = split_target(copy.method, str(URL(rel_url)) or "/")
+            facts["target"] = split_target(copy.method, str(URL(rel_url)) or "/")
         given = {"scheme": scheme, "host": host, "remote": remote}
-        copy._cache.update((name, value) for name, value in given.items() if value is not None)
-        copy._state = None if self._state is None else dict(self._state)
+        facts.update((name, value) for name, value in given.items() if value is not None)
+        copy.adopt(facts, state=self._state, hooks=self._hooks)
         return copy
 
     def _copy(self, client_max_size: int) -> Self:
         copy = type(self)(self.exchange, client_max_size=client_max_size)
         copy.server = self.server
-        copy._hooks = self._hooks
+        copy.method = self.method
         return copy
+
+    def adopt(
+        self, facts: dict[str, Any], *, state: dict[str | BaseKey[Any], Any] | None, hooks: "list[PrepareHook] | None"
+    ) -> None:
+        """For `clone`: take what another request knows (Any: as in `_cache`), a copy of its state, and its hooks."""
+        self._cache.update(facts)
+        self._state = None if state is None else dict(state)
+        self._hooks = hooks
 
     def add_prepare_hook(self, hook: "PrepareHook") -> None:
         """Have `hook(response)` called before the head of the response to this request is sent, whichever response it
@@ -279,5 +291,6 @@ class Request(BaseRequest):
 
     def _copy(self, client_max_size: int) -> Self:
         copy = super()._copy(client_max_size)
-        copy._match_info = self._match_info
+        if self._match_info is not None:
+            copy.bind(self._match_info)
         return copy

@@ -11,10 +11,10 @@ from multidict import CIMultiDictProxy, MultiDict, MultiDictProxy
 from propcache.api import under_cached_property as cached
 from yarl import URL
 
-from levante.http.accept import Exchange
 from levante.http.cookies import parse_cookie
 from levante.http.dates import parse_date
 from levante.http.errors import LimitExceeded
+from levante.http.exchange import Exchange
 from levante.http.forms import parse_urlencoded
 from levante.http.forwarded import parse_forwarded
 from levante.http.heads import RequestHead

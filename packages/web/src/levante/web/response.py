@@ -141,7 +141,7 @@ class Response(StreamResponse):
         return len(self._body) if self._body is not None else 0
 
     @content_length.setter
-    def content_length(self, value: int | None) -> None:
+    def content_length(self, _: int | None) -> None:
         raise RuntimeError("the length of a Response is the length of its body; set the body instead")
 
     async def _start_compression(self, request: "BaseRequest") -> None:
@@ -199,10 +199,10 @@ class Response(StreamResponse):
             await exchange.drain()
 
     @property
-    def needs_close(self) -> bool:
+    def needs_release(self) -> bool:
         return isinstance(self._body, Payload)
 
-    async def close(self) -> None:
+    async def release(self) -> None:
         if isinstance(self._body, Payload):
             await self._body.close()
 

@@ -15,9 +15,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class CookieMixin:
     """`cookies`, `set_cookie` and `del_cookie`."""
 
-    __slots__ = ()
-
     _cookies: dict[str, SetCookie] | None
+    __slots__ = ()  # the classes that mix this in have the slot
 
     def _check_changeable(self, what: str) -> None:
         """RuntimeError when it is too late to change something; an exception can be changed until it is turned into a
@@ -28,7 +27,7 @@ class CookieMixin:
     def cookies(self) -> dict[str, SetCookie]:
         """The cookies to be set, by name."""
         if self._cookies is None:
-            self._cookies = {}
+            self._cookies = {}  # type: ignore[misc]  # the slot is in the classes that mix this in
         return self._cookies
 
     def set_cookie(

@@ -7,18 +7,21 @@ import asyncio
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .app import Application
 from .server import Server
 from .sites import BaseSite
+
+if TYPE_CHECKING:
+    from .types import RawHandler
 
 SHUTDOWN_TIMEOUT = 60.0
 """Seconds that running requests have at shutdown."""
 
 
 class GracefulExit(SystemExit):
-    """Ends `run_app` with a graceful shutdown. SIGINT and SIGTERM raise it in the event loop, and any code below may."""
+    """Ends `run_app` with a graceful shutdown. SIGINT and SIGTERM raise it in the event loop, any code may."""
 
     code = 1
 
@@ -154,7 +157,9 @@ class AppRunner(BaseRunner):
         self._app = app
         self._started = False
         # Made now, so that a wrong argument is told where it is given.
-        self._web_server = Server(app.handle, request_factory=app.make_request, **{**kwargs, **app.handler_args})
+        self._web_server = Server(
+            cast("RawHandler", app.handle), request_factory=app.make_request, **{**kwargs, **app.handler_args}
+        )
 
     @property
     def app(self) -> Application:

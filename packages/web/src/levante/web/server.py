@@ -135,7 +135,7 @@ class Server:
         if self._draining:
             connection.close_when_idle()
 
-    def connection_lost(self, connection: AcceptedConnection, exc: BaseException | None) -> None:
+    def connection_lost(self, connection: AcceptedConnection, _: BaseException | None) -> None:
         """For the connections to call. A handler that is still running is remembered, so that shutdown can wait for
         it.
         """
@@ -146,7 +146,7 @@ class Server:
             current.task.add_done_callback(self._orphan_done)
         self._check_empty()
 
-    def request_started(self, connection: AcceptedConnection) -> None:
+    def request_started(self, _: AcceptedConnection) -> None:
         """For the connections to call."""
         self.requests_count += 1
 
@@ -222,8 +222,8 @@ class Server:
         finally:
             if request.has_form:
                 await request.close_files()
-            if response is not None and response.needs_close:
-                await response.close()
+            if response is not None and response.needs_release:
+                await response.release()
             if self._websockets:
                 self._websockets.pop(request, None)
 
@@ -272,15 +272,8 @@ class Server:
             except PeerDisconnected:
                 self._logger.debug("the client went away before it could be told the error in %r", request)
             except Exception as exc:
-                # Signals may fail for the error page as well; this one asks nobody.
                 self._logger.error("error sending %r for %r", answer, request, exc_info=exc)
-                if exchange.head_sent:
-                    exchange.reset()
-                else:
-                    exchange.keep_alive = False
-                    exchange.respond(
-                        500, None, (("Content-Type", "text/plain; charset=utf-8"),), b"500 Internal Server Error\n"
-                    )
+                _send_last_resort(exchange)
 
     async def _log(self, access: AccessLog, request: BaseRequest, response: StreamResponse, start: float) -> None:
         try:
@@ -290,6 +283,15 @@ class Server:
                 await access.log(request, response, start)
         except Exception as exc:
             self._logger.error("error in the access log", exc_info=exc)
+
+
+def _send_last_resort(exchange: Exchange) -> None:
+    """An error page of which nobody is told: the hooks and signals that failed for the first one would fail again."""
+    if exchange.head_sent:
+        exchange.reset()
+        return
+    exchange.keep_alive = False
+    exchange.respond(500, None, (("Content-Type", "text/plain; charset=utf-8"),), b"500 Internal Server Error\n")
 
 
 def _access_logger(logger: logging.Logger | None, kind: AccessLoggerClass, log_format: str) -> AccessLog | None:

@@ -4,8 +4,10 @@ import asyncio
 import os
 import socket
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from yarl import URL
 
@@ -33,7 +35,8 @@ class BaseSite(ABC):
         if runner.server is None:
             raise RuntimeError("call `await runner.setup()` before making a site")
         self._runner = runner
-        self._factory: Server = runner.server
+        # Connections are protocols by their methods: a compiled class cannot inherit from asyncio's.
+        self._factory = cast("Callable[[], asyncio.BaseProtocol]", runner.server)
         self._ssl_context = ssl_context
         self._backlog = backlog
         self._listener: asyncio.AbstractServer | None = None
@@ -130,16 +133,14 @@ class UnixSite(BaseSite):
         listener = await loop.create_unix_server(
             self._factory, self._path, ssl=self._ssl_context, backlog=self._backlog
         )
-        self._inode = os.stat(self._path).st_ino
+        self._inode = _inode(self._path)
         return listener
 
     async def stop(self) -> None:
         await super().stop()
-        try:
-            if os.stat(self._path).st_ino == self._inode:
-                os.unlink(self._path)
-        except FileNotFoundError:
-            pass  # the event loop, or somebody else, was faster
+        if self._inode and _inode(self._path) == self._inode:
+            _unlink(self._path)
+        self._inode = 0
 
 
 class SockSite(BaseSite):
@@ -168,3 +169,17 @@ class SockSite(BaseSite):
 
     async def _listen(self, loop: asyncio.AbstractEventLoop) -> asyncio.AbstractServer:
         return await loop.create_server(self._factory, sock=self._sock, ssl=self._ssl_context, backlog=self._backlog)
+
+
+# A socket's file is in the memory of the system: nothing here waits for a disk.
+
+
+def _inode(path: str) -> int:
+    try:
+        return Path(path).stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _unlink(path: str) -> None:
+    Path(path).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import stat
 import warnings
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from yarl import URL
 
@@ -34,6 +34,18 @@ if TYPE_CHECKING:
 PUBLIC_DOT = ".well-known"
 """The one name beginning with a dot that is meant to be served (RFC 8615); the others hold secrets more often than
 not.
+"""
+
+
+_INDEX = """<html>
+<head><title>{title}</title></head>
+<body>
+<h1>{title}</h1>
+<ul>
+{items}
+</ul>
+</body>
+</html>
 """
 
 
@@ -77,7 +89,7 @@ class StaticResource(PrefixResource):
 
     # As a resource.
 
-    def find(self, method: str, path: str) -> Found:
+    def find(self, method: str, path: str, /) -> Found:
         clean = posixpath.normpath(path)
         if not clean.startswith(self._below) and clean != self._prefix:
             return NOTHING
@@ -95,12 +107,12 @@ class StaticResource(PrefixResource):
         self._routes["OPTIONS"] = route
         return route
 
-    def url_for(self, *, filename: "PathLike" = "", append_version: bool | None = None, **kwargs: str) -> URL:
+    def url_for(  # type: ignore[override]  # a file has a name, not fields
+        self, *, filename: "PathLike" = "", append_version: bool | None = None
+    ) -> URL:
         """The URL of a file; with `append_version` it has `?v=` and a hash of the content, as long as the file is
         there.
         """
-        if kwargs:
-            raise TypeError(f"a static resource has one field, filename; got {', '.join(sorted(kwargs))}")
         relative = os.fspath(filename).lstrip("/")
         url = URL.build(path=f"{self.canonical}/{quote_value(relative)}", encoded=True)
         if append_version if append_version is not None else self._append_version:
@@ -149,16 +161,16 @@ class StaticResource(PrefixResource):
     def _locate(self, filename: str) -> Path:
         """The real path of what a request names; HTTPNotFound unless it can lie in the folder."""
         if "\0" in filename or "\\" in filename or filename.startswith("/") or PureWindowsPath(filename).anchor:
-            _refuse(filename)
+            raise HTTPNotFound
         for part in filename.split("/"):
             if part.startswith(".") and part != PUBLIC_DOT:
-                _refuse(filename)
+                raise HTTPNotFound
         try:
             path = self._directory.joinpath(filename).resolve()
         except (OSError, RuntimeError) as exc:  # RuntimeError: a circle of links
             raise HTTPNotFound from exc
         if not self._leaves_sandbox and not path.is_relative_to(self._directory):
-            _refuse(filename)
+            raise HTTPNotFound
         return path
 
     def _index(self, folder: Path) -> Response:
@@ -174,13 +186,8 @@ class StaticResource(PrefixResource):
             name = entry.name + ("/" if entry.is_dir() else "")
             href = html.escape(f"{base}/{quote_value(name)}")
             lines.append(f'<li><a href="{href}">{html.escape(name)}</a></li>')
-        items = "\n".join(lines)
-        text = f"<html>\n<head>\n<title>{title}</title>\n</head>\n<body>\n<h1>{title}</h1>\n<ul>\n{items}\n</ul>\n</body>\n</html>"
+        text = _INDEX.format(title=title, items="\n".join(lines))
         return Response(text=text, content_type="text/html")
-
-
-def _refuse(filename: str) -> NoReturn:
-    raise HTTPNotFound
 
 
 def sandbox_option(new: bool, *, old: bool | None) -> bool:  # the value of a keyword

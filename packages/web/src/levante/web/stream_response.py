@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from multidict import CIMultiDict
 
-from levante.http.accept import Exchange
 from levante.http.dates import format_date, parse_date
+from levante.http.exchange import Exchange
 from levante.http.mediatypes import negotiate_coding, parse_media_type
 from levante.http.status import has_empty_body, reason_phrase
 from levante.http.validators import ETag, parse_etags
@@ -43,13 +43,13 @@ NEGOTIATED = tuple(coding.value for coding in ContentCoding if coding is not Con
 class SentHeaders(CIMultiDict[str]):
     """The headers of a response whose head is on its way: to be read only."""
 
-    def _refuse(self, *args: object, **kwargs: object) -> NoReturn:
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise RuntimeError(
             "the head of the response is already on its way; change headers before prepare(), or in on_response_prepare"
         )
 
-    __setitem__ = __delitem__ = add = extend = update = setdefault = _refuse  # type: ignore[assignment]
-    pop = popone = popall = popitem = clear = merge = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = add = extend = update = setdefault = _refuse
+    pop = popone = popall = popitem = clear = merge = _refuse
 
 
 class StreamResponse(StateMapping, CookieMixin):
@@ -387,11 +387,11 @@ class StreamResponse(StateMapping, CookieMixin):
         await self.write_eof()
 
     @property
-    def needs_close(self) -> bool:
+    def needs_release(self) -> bool:
         """Whether the body holds something to give back."""
         return False
 
-    async def close(self) -> None:
+    async def release(self) -> None:
         """Give back what the body holds (files); the server calls this when the request is over, however it ended."""
 
     def __repr__(self) -> str:

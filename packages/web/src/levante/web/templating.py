@@ -5,7 +5,7 @@ is an extra: `pip install levante-web[jinja2]`.
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import jinja2
@@ -190,12 +190,17 @@ def _prepare(
     return found, full
 
 
-def _added(request: Request) -> MutableMapping[str, Any]:
+def _added(request: Request) -> dict[str, Any]:
     added: dict[str, Any] = {}
     for processor in request.config_dict.get(CONTEXT_PROCESSORS_KEY) or ():
         if not inspect.iscoroutinefunction(processor):
-            added.update(processor(request))
-    added.update(request.get(_PROCESSED) or {})
+            part = processor(request)
+            if not isinstance(part, Mapping):
+                raise TypeError(f"a context processor gives a mapping; {processor!r} gave {part!r}")
+            added.update(part)
+    processed = request.get(_PROCESSED)
+    if processed is not None:
+        added.update(processed)
     return added
 
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
 if TYPE_CHECKING:
-    from .app import Application
-    from .request import BaseRequest, Request
-    from .response import StreamResponse
-    from .routing.match import UrlMappingMatchInfo
-    from .server import Server
-
-    __all__ = ["Application", "BaseRequest", "Request", "Server", "StreamResponse", "UrlMappingMatchInfo"]
+    from .app import Application as Application
+    from .request import BaseRequest as BaseRequest
+    from .request import Request as Request
+    from .routing.match import UrlMappingMatchInfo as UrlMappingMatchInfo
+    from .server import Server as Server
+    from .stream_response import StreamResponse as StreamResponse
 
 Handler: TypeAlias = "Callable[[Request], Awaitable[StreamResponse]]"
 """A request handler: `async def handler(request) -> StreamResponse`, a bound method or a partial of one."""
@@ -26,7 +25,7 @@ RawHandler: TypeAlias = "Callable[[BaseRequest], Awaitable[StreamResponse]]"
 """The handler of a `web.Server` that has no application."""
 
 Middleware: TypeAlias = "Callable[[Request, Handler], Awaitable[StreamResponse]]"
-"""`async def middleware(request, handler) -> StreamResponse`; the second argument is passed by the keyword `handler`."""
+"""`async def middleware(request, handler) -> StreamResponse`; the handler is passed by its keyword."""
 
 ExpectHandler: TypeAlias = "Callable[[Request], Awaitable[StreamResponse | None]]"
 """Decides about an `Expect` header: None goes on, a response is sent instead of calling the handler."""

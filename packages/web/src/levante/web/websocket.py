@@ -190,11 +190,11 @@ class WebSocketResponse(StreamResponse, Conversation):
 
     # As a response.
 
-    async def write(self, data: bytes | bytearray | memoryview) -> NoReturn:
+    async def write(self, _: bytes | bytearray | memoryview) -> NoReturn:
         """Refused: send_str, send_bytes or send_json send messages."""
         raise RuntimeError("a WebSocket sends messages: use send_str, send_bytes or send_json instead of write")
 
-    async def write_eof(self, data: bytes = b"") -> None:
+    async def write_eof(self, _: bytes = b"") -> None:
         """Close."""
         if not self._finished:
             self._finished = True

@@ -74,7 +74,7 @@ class AbstractResource(Sized, Iterable["AbstractRoute"]):
         """
 
     @abstractmethod
-    def add_prefix(self, prefix: str) -> None:
+    def add_prefix(self, prefix: str, /) -> None:
         """Put `prefix` in front of the path; called when the application becomes a sub-application."""
 
     @abstractmethod
@@ -85,7 +85,7 @@ class AbstractResource(Sized, Iterable["AbstractRoute"]):
         """Called when routes can no longer be added."""
 
     @abstractmethod
-    def raw_match(self, path: str) -> bool:
+    def raw_match(self, path: str, /) -> bool:
         """Whether `path` is written exactly as the resource's path."""
 
 
@@ -157,10 +157,10 @@ class SystemRoute(AbstractRoute):
         super().__init__(ANY_METHOD, self._raise)
         self._http_exception = http_exception
 
-    async def _raise(self, request: "Request") -> "StreamResponse":
+    async def _raise(self, _: "Request") -> "StreamResponse":
         raise self._http_exception
 
-    def url_for(self, **kwargs: str) -> URL:
+    def url_for(self, **_: str) -> URL:
         raise RuntimeError("a system route has no URL: it stands for a request that matched nothing")
 
     @property

@@ -162,7 +162,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
             raise TypeError(f"expected an AbstractResource; got {resource!r}")
         if self.frozen:
             raise RuntimeError(
-                "routes cannot be added any more: the router is frozen, because its application runs or is a sub-application"
+                "the router is frozen, because its application runs or is a sub-application; add routes before that"
             )
         if resource.name is not None:
             self._check_name(resource.name)

@@ -33,7 +33,7 @@ class FindingResource(AbstractResource):
         """The literal beginning of the path decoded, cut at a `/`: where the router files the resource."""
 
     @abstractmethod
-    def find(self, method: str, path: str) -> Found:
+    def find(self, method: str, path: str, /) -> Found:
         """Match a method and a decoded path."""
 
     async def resolve(self, request: "Request") -> Found:
@@ -78,7 +78,7 @@ class Resource(FindingResource):
     def _match(self, path: str) -> dict[str, str] | None:
         """The fields of `path`, None when it does not match."""
 
-    def find(self, method: str, path: str) -> Found:
+    def find(self, method: str, path: str, /) -> Found:
         fields = self._match(path)
         if fields is None:
             return NOTHING
@@ -114,14 +114,14 @@ class PlainResource(Resource):
         if not self._path:
             self._path = self._written = "/"
 
-    def add_prefix(self, prefix: str) -> None:
+    def add_prefix(self, prefix: str, /) -> None:
         self._written = prefix + self._written
         self._path = decode_path(self._written)
 
     def _match(self, path: str) -> dict[str, str] | None:
         return {} if path == self._path else None
 
-    def raw_match(self, path: str) -> bool:
+    def raw_match(self, path: str, /) -> bool:
         return self._path == decode_path(path)
 
     def get_info(self) -> RouteInfo:
@@ -153,7 +153,7 @@ class DynamicResource(Resource):
     def index_key(self) -> str:
         return self._compiled.literal_prefix.rpartition("/")[0] or "/"
 
-    def add_prefix(self, prefix: str) -> None:
+    def add_prefix(self, prefix: str, /) -> None:
         self._orig_path = prefix + self._orig_path
         self._compiled = compile_path(self._orig_path)
 
@@ -163,7 +163,7 @@ class DynamicResource(Resource):
             return None
         return {key: decode_segment(value) for key, value in match.groupdict("").items()}
 
-    def raw_match(self, path: str) -> bool:
+    def raw_match(self, path: str, /) -> bool:
         return self._orig_path == path
 
     def get_info(self) -> RouteInfo:
@@ -199,12 +199,12 @@ class PrefixResource(FindingResource):
     def index_key(self) -> str:
         return self._prefix or "/"
 
-    def add_prefix(self, prefix: str) -> None:
+    def add_prefix(self, prefix: str, /) -> None:
         self._written = prefix + self._written
         self._prefix = decode_path(self._written)
         self._below = f"{self._prefix}/"
 
-    def raw_match(self, path: str) -> bool:
+    def raw_match(self, _: str, /) -> bool:
         return False
 
 

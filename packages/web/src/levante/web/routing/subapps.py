@@ -31,11 +31,11 @@ class PrefixedSubAppResource(PrefixResource):
             resource.add_prefix(prefix)
         router.reindex()
 
-    def add_prefix(self, prefix: str) -> None:
+    def add_prefix(self, prefix: str, /) -> None:
         super().add_prefix(prefix)
         self._prefix_resources(prefix)
 
-    def find(self, method: str, path: str) -> NoReturn:
+    def find(self, _: str, __: str, /) -> NoReturn:
         raise RuntimeError("a sub-application is resolved by its own router, which may have to wait")
 
     async def resolve(self, request: "Request") -> Found:
@@ -44,7 +44,7 @@ class PrefixedSubAppResource(PrefixResource):
             return NOTHING
         return await resolve_in(self._app, request)
 
-    def url_for(self, **kwargs: str) -> URL:
+    def url_for(self, **_: str) -> URL:
         raise RuntimeError("the root of a sub-application has no URL of its own; use `subapp.router[name].url_for()`")
 
     def get_info(self) -> RouteInfo:
@@ -72,10 +72,10 @@ class MatchedSubAppResource(AbstractResource):
     def canonical(self) -> str:
         return self._rule.canonical
 
-    def add_prefix(self, prefix: str) -> NoReturn:
+    def add_prefix(self, _: str, /) -> NoReturn:
         raise RuntimeError("an application with a domain cannot be put below a prefix")
 
-    def url_for(self, **kwargs: str) -> URL:
+    def url_for(self, **_: str) -> URL:
         raise RuntimeError("the root of a sub-application has no URL of its own; use `subapp.router[name].url_for()`")
 
     async def resolve(self, request: "Request") -> Found:
@@ -83,7 +83,7 @@ class MatchedSubAppResource(AbstractResource):
             return NOTHING
         return await resolve_in(self._app, request)
 
-    def raw_match(self, path: str) -> bool:
+    def raw_match(self, _: str, /) -> bool:
         return False
 
     def get_info(self) -> RouteInfo:
