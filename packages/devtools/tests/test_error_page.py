@@ -110,3 +110,12 @@ def test_error_without_a_traceback_or_a_message() -> None:
 @pytest.mark.parametrize("text", ["", "a" * 10_000, "\x00\x1b[31m"])
 def test_any_message_is_shown(text: str) -> None:
     assert "RuntimeError" in page(RuntimeError(text))
+
+
+def test_message_of_several_lines_and_notes() -> None:
+    error = ValueError("first\nsecond")
+    error.add_note("a note")
+    shown = page(error)
+    assert "<h1><b>ValueError</b> <span>first\nsecond</span></h1>" in shown
+    assert "<title>ValueError: first</title>" in shown
+    assert "a note" in shown

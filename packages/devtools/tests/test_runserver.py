@@ -362,6 +362,78 @@ def test_failing_request_shows_the_page(project: Path, start) -> None:
     assert "<html" not in run.get("/fail", Accept="application/json")
 
 
+def test_process_that_dies_while_it_loads_is_shown_too(project: Path, start) -> None:
+    edit(project, "def create_app()", "os._exit(9)\n\ndef create_app()")
+    run = start(project)
+    assert "exited with status 9" in run.get()
+    edit(project, "os._exit(9)", "pass")
+    run.wait_text("one ")
+
+
+def test_fork_server_that_is_killed_is_replaced(project: Path, start) -> None:
+    edit(project, "{os.environ['LEVANTE_ENV']}", "{os.getppid()}")
+    run = start(project)
+    zygote = run.get().split()[-1]
+    os.kill(int(zygote), signal.SIGKILL)
+    run.wait_line("after a new start of the fork server")
+    assert run.get().split()[-1] != zygote
+    edit(project, 'f"one ', 'f"two ')
+    run.wait_text("two ")
+    assert run.end() == 0
+
+
+def test_library_with_a_thread_is_left_to_the_children(project: Path, start, tmp_path: Path) -> None:
+    libraries = tmp_path / "libraries" / "site-packages"
+    libraries.mkdir(parents=True)
+    (libraries / "threaded_library.py").write_text(
+        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    )
+    edit(project, "import asyncio, os", "import asyncio, os, threaded_library")
+    run = start(project, PYTHONPATH=str(libraries))
+    edit(project, 'f"one ', 'f"two ')
+    run.wait_text("two ")
+    assert run.end() == 0
+
+
+def test_applications_description_is_read_again(project: Path, start) -> None:
+    run = start(project)
+    description = project / "pyproject.toml"
+    description.write_text("[[[")
+    run.wait_line("pyproject.toml cannot be read")
+    assert run.get().startswith("one ")
+    (project / "src" / "tiny" / "other.py").write_text(APP.replace('f"one ', 'f"other '))
+    description.write_text('[tool.levante]\napp = "tiny.other:create_app"\n')
+    run.wait_text("other ")
+    assert run.end() == 0
+
+
+def test_address_that_only_one_server_can_have_is_waited_for(project: Path, start) -> None:
+    edit(project, "app = Application()", "app = Application()\n    app.cleanup_ctx.append(side_door)")
+    side_door = """
+async def side_door(app):
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", SIDE)
+    yield
+    server.close()
+
+def create_app()"""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    edit(project, "def create_app()", side_door.replace("SIDE", str(port)))
+    run = start(project)
+    edit(project, 'f"one ', 'f"two ')
+    run.wait_text("two ")
+    assert run.end() == 0
+    assert not any(line.startswith("broken") for line in run.lines)
+
+
+def test_style_saved_while_broken_starts_anew(project: Path, start) -> None:
+    edit(project, "def create_app():", "def create_app():\n    open('needed.html').close()")
+    run = start(project)
+    run.wait_line("FileNotFoundError")
+    (project / "needed.html").write_text("<p>")
+    run.wait_text("one ")
+
+
 @pytest.mark.parity("L9")
 def test_taken_port_is_named_and_passed_by(project: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:

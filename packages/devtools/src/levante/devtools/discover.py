@@ -104,8 +104,15 @@ def _file_target(file: Path) -> Target:
 
 
 def child_environment(target: Target, base: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the application: `base`, then what `.env` adds to it, and the marks of development."""
-    found = dotenv_values(target.root / ".env", encoding="utf-8") if (target.root / ".env").is_file() else {}
+    """The environment of the application: `base`, then what `.env` adds to it, and the marks of development.
+
+    Raises TargetError when `.env` cannot be read.
+    """
+    file = target.root / ".env"
+    try:
+        found = dotenv_values(file, encoding="utf-8") if file.is_file() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise TargetError(f"{file} cannot be read: {error}") from error
     added = {key: value for key, value in found.items() if value is not None}
     return {"LEVANTE_ENV": "development", **added, **base, "LEVANTE_DEV": "1"}
 

@@ -45,7 +45,7 @@ def render(
     parts = [_render_one(one, is_project=is_project) for one in _chain(summary)]
     rows = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in facts)
     tag = f'<script src="{html.escape(script)}" defer></script>' if script else ""
-    title = html.escape("".join(summary.format_exception_only()).strip().splitlines()[-1])
+    title = html.escape(_headline(summary).partition("\n")[0])
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style nonce="{html.escape(nonce)}">{stylesheet()}</style>'
@@ -63,7 +63,13 @@ def where(error: BaseException, is_project: Callable[[str], bool]) -> tuple[str,
         return error.filename, error.lineno
     frames = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)]
     mine = [frame for frame in frames if is_project(frame[0])]
-    return (mine or frames or [None])[-1]
+    chosen = mine or frames
+    return chosen[-1] if chosen else None
+
+
+def _headline(summary: traceback.TracebackException) -> str:
+    """The type and the message; a syntax error's comes after indented lines about its place, notes come after it."""
+    return next((line for line in summary.format_exception_only() if not line.startswith("  ")), "").strip()
 
 
 def _text(summary: traceback.TracebackException) -> str:
@@ -85,11 +91,11 @@ def _chain(summary: traceback.TracebackException) -> Iterator[traceback.Tracebac
 
 
 def _render_one(summary: traceback.TracebackException, *, is_project: Callable[[str], bool]) -> str:
-    kind, _, message = "".join(summary.format_exception_only()).strip().splitlines()[-1].partition(": ")
+    kind, _, message = _headline(summary).partition(": ")
     frames = [frame for frame in summary.stack if not frame.filename.startswith("<frozen ")]
     shown = frames if len(frames) <= MAX_FRAMES else frames[: MAX_FRAMES // 2] + frames[-MAX_FRAMES // 2 :]
     rendered = [_render_frame(frame, project=is_project(frame.filename), last=frame is frames[-1]) for frame in shown]
-    if summary.exc_type is not None and issubclass(summary.exc_type, SyntaxError):
+    if hasattr(summary, "offset"):  # only a syntax error has one
         rendered.append(_render_syntax(summary))
     return (
         f"<section><h1><b>{html.escape(kind)}</b> <span>{html.escape(message)}</span></h1>"

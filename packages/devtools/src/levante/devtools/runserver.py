@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from .discover import Target, TargetError, child_environment, find_target, third_party_imports
+from .discover import TargetError, child_environment, find_target, third_party_imports
 from .launch import Launcher, launcher_class
 from .ports import Bound, NoPort, bind
 from .terminal import TerminalSettings, how_it_ended, mind_signals, say
@@ -49,6 +49,8 @@ class Child:
     since: float = field(default_factory=time.monotonic)
     channel: Channel | None = None
     problem: str = ""
+    conflict: bool = False
+    alone: bool = False
     leaving: bool = False
 
     def tell(self, order: Message) -> None:
@@ -60,10 +62,12 @@ class Child:
 class DevServer:
     """The state of a run: which server process serves, which one is starting, which ones are leaving."""
 
-    def __init__(self, target: Target, bound: Bound, *, livereload: bool, verbose: bool) -> None:
-        self._target = target
+    def __init__(self, path: Path, bound: Bound, *, livereload: bool, verbose: bool) -> None:
+        self._path = path
+        self._target = target = find_target(path)
         self._bound = bound
-        self._options = {"target": target.to_json(), "livereload": livereload, "verbose": verbose}
+        self._livereload = livereload
+        self._verbose = verbose
         self._tree = Tree(target)
         self._terminal = TerminalSettings()
         self._children: dict[int, Child] = {}
@@ -94,29 +98,40 @@ class DevServer:
         return self._status
 
     async def _boot(self, because: str) -> None:
-        old, self._launcher = (
-            self._launcher,
-            launcher_class()(
-                self._options,
-                listening=self._bound.listening,
-                environment=child_environment(self._target, os.environ),
-                folder=self._target.root if self._target.service else Path.cwd(),
-                report=self._reported,
-            ),
-        )
+        old, self._launcher = self._launcher, self._new_launcher()
         await self._launcher.open([name for name in self._modules if name not in self._threaded])
         await self._start(because)
         if old is not None and not any(child.launcher is old for child in self._children.values()):
             await old.close()
 
-    async def _start(self, because: str, *, died: str = "") -> None:
+    def _new_launcher(self) -> Launcher:
+        options = {"target": self._target.to_json(), "livereload": self._livereload, "verbose": self._verbose}
+        return launcher_class()(
+            options,
+            listening=self._bound.listening,
+            environment=child_environment(self._target, os.environ),
+            folder=self._target.root if self._target.service else Path.cwd(),
+            report=self._reported,
+        )
+
+    async def _reboot(self, because: str) -> None:
+        try:
+            self._target = find_target(self._path)
+            child_environment(self._target, os.environ)
+        except TargetError as error:
+            say("broken", f"{error}; the next save tries again", colour="red")
+            return
+        self._launcher_deaths = 0
+        await self._boot(because)
+
+    async def _start(self, because: str, *, died: str = "", alone: bool = False) -> None:
         if self._launcher is None or self._stop.is_set():
             return
         if self._starting is not None:  # a newer edit overtakes it
             self._starting.leaving = True
             self._starting.launcher.kill(self._starting.number)
         self._born += 1
-        child = Child(self._born, self._launcher, because, died)
+        child = Child(self._born, self._launcher, because, died, alone=alone)
         self._children[child.number] = self._starting = child
         mine, theirs = socket.socketpair()
         self._launcher.start({"child": child.number, "died": died}, theirs)
@@ -138,6 +153,7 @@ class DevServer:
     def _swap(self, child: Child, message: Message) -> None:
         old, self._serving, self._starting = self._serving, child, None
         child.problem = message["problem"]
+        child.conflict = message["conflict"] and old is not None and not child.alone
         self._announce(child)
         if old is not None:
             self._retire(old)
@@ -163,7 +179,7 @@ class DevServer:
             say("serving", f"{self._target.name} on {self._url()} (Ctrl-C stops it)")
         elif not child.problem:
             say("reloaded", f"{child.because} ({took:.2f} s)")
-        if child.problem:
+        if child.problem and not child.conflict:
             say("broken", f"{child.problem}; the next save tries again", colour="red")
 
     def _url(self) -> str:
@@ -173,10 +189,7 @@ class DevServer:
 
     def _note_slow_start(self, child: Child) -> None:
         if child is self._starting:
-            say(
-                "starting",
-                f"takes longer than {SLOW_START:g} s",
-            )
+            say("starting", f"takes longer than {SLOW_START:g} s", colour="yellow")
 
     def _reported(self, launcher: Launcher, message: Message) -> None:
         match message["event"]:
@@ -196,6 +209,7 @@ class DevServer:
         if child.launcher is not self._launcher and not self._has_children(child.launcher):
             self._background(child.launcher.close())
         if child.leaving:
+            self._retry_alone()
             return
         self._terminal.restore()
         self._forget(child)
@@ -205,6 +219,14 @@ class DevServer:
             return
         say("broken", f"the server process {ended}; the next save tries again", colour="red")
         self._background(self._start("after its end", died=f"the server process {ended}"))
+
+    def _retry_alone(self) -> None:
+        """Start again what could not start beside the server that it replaces: both wanted the same address."""
+        serving = self._serving
+        if serving is None or not serving.conflict or self._starting is not None:
+            return
+        if not any(child.leaving for child in self._children.values()):
+            self._background(self._start(serving.because, alone=True))
 
     def _has_children(self, launcher: Launcher) -> bool:
         return any(child.launcher is launcher for child in self._children.values())
@@ -234,27 +256,25 @@ class DevServer:
         self._stop.set()
 
     async def _watch(self) -> None:
-        async for change in watch(self._tree, self._stop):
-            await self._apply(change)
+        try:
+            async for change in watch(self._tree, self._stop):
+                await self._apply(change)
+        except OSError as error:  # the limit of watches, most often
+            self._fail(f"the files cannot be watched: {error}")
 
     async def _apply(self, change: Change) -> None:
         names = ", ".join(sorted({path.name for path in change.paths})[:NAMES_SHOWN])
-        serving = self._serving
-        healthy = serving is not None and not serving.problem and self._starting is None
         if change.kind is Kind.REBOOT:
-            self._launcher_deaths = 0
-            await self._boot(names)
-        elif change.kind is Kind.RESTART or not healthy:
+            await self._reboot(names)
+        elif change.kind is Kind.RESTART:
             drop_stale_bytecode(change.paths)
             await self._start(names)
-        elif serving is not None and self._options["livereload"]:
-            message = (
-                {"type": "page"}
-                if change.kind is Kind.PAGE
-                else {"type": "style", "names": [p.name for p in change.paths]}
-            )
-            serving.tell({"order": "tell", "message": message})
-            say("changed", names)
+        elif self._starting is None and self._serving is not None:
+            if self._serving.problem:  # perhaps for want of this very file
+                await self._start(names)
+            elif self._livereload:
+                self._serving.tell({"order": "tell", "message": tab_message(change)})
+                say("changed", names)
 
     def _on_signal(self, number: int) -> None:
         if self._stop.is_set():
@@ -289,6 +309,13 @@ class DevServer:
         self._terminal.restore()
 
 
+def tab_message(change: Change) -> Message:
+    """What the open tabs are told of a change that needs no new server."""
+    if change.kind is Kind.STYLE:
+        return {"type": "style", "names": [path.name for path in change.paths]}
+    return {"type": "page"}
+
+
 def _python(files: Iterable[Path]) -> list[Path]:
     return [file for file in files if file.suffix == ".py"]
 
@@ -301,11 +328,6 @@ def drop_stale_bytecode(paths: Iterable[Path]) -> None:
                 Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
             except OSError:  # a read-only tree has no fresh bytecode either
                 pass
-
-
-def serve(target: Target, bound: Bound, *, livereload: bool, verbose: bool) -> int:
-    """Run the development server on a listening socket until a signal; returns the exit status."""
-    return asyncio.run(DevServer(target, bound, livereload=livereload, verbose=verbose).run())
 
 
 @click.command("runserver")
@@ -327,7 +349,7 @@ def runserver_command(ctx: click.Context, path: Path, *, host: str, port: int, l
     PATH is the folder of a service, a folder with main.py or app.py, or a Python file.
     """
     try:
-        target = find_target(path)
+        child_environment(find_target(path), os.environ)  # before the port is taken: what is wrong is said at once
         bound = bind(host, port)
     except (TargetError, NoPort) as error:
         raise click.UsageError(str(error)) from error
@@ -335,4 +357,5 @@ def runserver_command(ctx: click.Context, path: Path, *, host: str, port: int, l
         say("port", f"port {port} is taken by {bound.taken_by}; serving on {bound.port}", colour="yellow")
     if host not in LOOPBACK:
         say("notice", f"whoever can reach {host} sees source code on error pages", colour="yellow")
-    ctx.exit(serve(target, bound, livereload=livereload, verbose=verbose))
+    server = DevServer(path, bound, livereload=livereload, verbose=verbose)
+    ctx.exit(asyncio.run(server.run()))

@@ -1,6 +1,7 @@
 """What the parent shares with the terminal: status lines, the signals that come from its keys, its settings."""
 
 import asyncio
+import importlib.util
 import os
 import signal
 from collections.abc import Callable
@@ -8,10 +9,10 @@ from types import FrameType
 
 import click
 
-try:
+HAS_TERMIOS = importlib.util.find_spec("termios") is not None
+"""Windows has no terminal settings to restore."""
+if HAS_TERMIOS:
     import termios
-except ImportError:  # Windows has no terminal settings to restore
-    termios = None  # type: ignore[assignment]
 
 LABEL_WIDTH = 9
 
@@ -53,13 +54,11 @@ class TerminalSettings:
     """The settings of the terminal on standard input, kept so that they can be put back."""
 
     def __init__(self) -> None:
-        self._kept: list[object] | None = None
-        if termios is not None and os.isatty(0):
-            self._kept = termios.tcgetattr(0)
+        self._kept = termios.tcgetattr(0) if HAS_TERMIOS and os.isatty(0) else None
 
     def restore(self) -> None:
         """Put them back: a debugger that was killed at its prompt leaves the terminal without echo."""
-        if termios is not None and self._kept is not None:
+        if self._kept is not None:
             termios.tcsetattr(0, termios.TCSADRAIN, self._kept)
 
 

@@ -150,7 +150,11 @@ async def watch(tree: Tree, stop: asyncio.Event) -> AsyncIterator[Change]:
                     yield change
                 if set(tree.folders) != known:  # watch the folders that there are now
                     break
-                paths = await batch
+                try:
+                    paths = await batch
+                except FileNotFoundError:  # a folder has gone since the scan; its rest is noticed by the next one
+                    tree.rescan()
+                    break
                 if not paths:
                     break
                 batch = asyncio.ensure_future(_next_batch(events))

@@ -7,6 +7,7 @@ by SIGTERM.
 """
 
 import asyncio
+import errno
 import importlib.util
 import logging
 import os
@@ -153,6 +154,7 @@ class Worker:
         return {
             "event": "ready",
             "problem": "" if error is None else f"{type(error).__name__}: {_first_line(error)}{at}",
+            "conflict": isinstance(error, OSError) and error.errno == errno.EADDRINUSE,
             "modules": foreign_modules(self._target, self._known),
         }
 
