@@ -138,7 +138,9 @@ def test_requote() -> None:
 
 
 @pytest.mark.hardening("H34")
-@pytest.mark.parametrize("path", ["//evil.example/..;/", "/\\evil", "\\\\evil", "evil", "////evil"])
+@pytest.mark.parametrize(
+    "path", ["//evil.example/..;/", "/\\evil", "\\\\evil", "evil", "////evil", "/\t/evil", "/\r\n\\evil"]
+)
 def test_local_path_stays_here(path: str) -> None:
     safe = target.local_path(path)
     assert safe[0] == "/"
@@ -162,5 +164,20 @@ def test_urls() -> None:
     assert relative.host is None
     assert relative.raw_path == "//evil/x"
     assert relative.query["y"] == "1"
-    with pytest.raises(RemoteProtocolError):
-        url("GET", "/", "a b")
+    for host in ("a b", "xn--a"):
+        with pytest.raises(RemoteProtocolError):
+            url("GET", "/", host)
+
+
+@given(
+    st.from_regex(r"(?:[A-Za-z0-9.\-_~]{1,20}|\[[0-9a-f:.]{2,20}\])(?::[0-9]{0,5})?", fullmatch=True),
+    st.from_regex(r"/[\x21\x22\x24-\x7e]{0,20}", fullmatch=True),
+)
+def test_a_url_is_made_or_refused_as_the_peers_fault(host: str, path: str) -> None:
+    try:
+        url = target.absolute_url("http", host, split_target("GET", path))
+    except RemoteProtocolError:
+        return
+    raw_path, _, _ = path.partition("?")
+    assert url.raw_path == raw_path
+    assert decode_path(raw_path) is not None

@@ -125,9 +125,10 @@ def requote_path(path: str) -> str:
 def local_path(path: str) -> str:
     """The path as a browser cannot take it for another origin when it comes back in a Location header.
 
-    A browser reads `//evil` and `/\\evil` as a host name, so leading slashes and backslashes become a single slash.
+    A browser reads `//evil` and `/\\evil` as a host name, and passes over tabs and line ends between them, so all of
+    these at the beginning become a single slash.
     """
-    return "/" + path.lstrip("/\\")
+    return "/" + path.lstrip("/\\\t\r\n")
 
 
 def relative_url(target: Target) -> URL:
@@ -145,13 +146,18 @@ def absolute_url(scheme: str, authority: str, target: Target) -> URL:
     if not host:
         return relative_url(target)
     path = "" if target.form in (TargetForm.ASTERISK, TargetForm.AUTHORITY) else target.path
-    return URL.build(
-        scheme=target.scheme or scheme,
-        authority=str(Authority(host, port)),
-        path=path,
-        query_string=target.query or "",
-        encoded=True,
-    )
+    try:
+        url = URL.build(
+            scheme=target.scheme or scheme,
+            authority=str(Authority(host, port)),
+            path=path,
+            query_string=target.query or "",
+            encoded=True,
+        )
+        _ = url.host  # is decoded late, and must not fail in a handler where a peer made an `xn--` name up
+    except ValueError as error:
+        raise RemoteProtocolError(f"the host {host[:200]!r} is no name that can be") from error
+    return url
 
 
 def _absolute(target: str) -> Target:
