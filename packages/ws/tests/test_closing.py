@@ -239,6 +239,21 @@ async def test_a_peer_that_never_reads(loopback: Any) -> None:
     assert server.close_code == 1006
 
 
+async def test_without_a_limit_closing_takes_what_it_takes(
+    loopback: Any, masked: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("levante.ws.driver.LINGER", 0.01)
+    server, peer = await loopback.with_peer(close_timeout=None)
+    peer.send(masked(1, b"x") + masked(8))
+    assert (await server.receive()).type is WSMsgType.TEXT
+    assert await server.close() is True
+    assert server.close_code == 1005
+    server, client = await loopback.pair(server={"close_timeout": None}, client={"close_timeout": None})
+    reading = asyncio.create_task(client.receive())
+    assert await server.close() is True
+    assert (await reading).data == 1000
+
+
 async def test_close_is_cancelled(loopback: Any) -> None:
     server, _ = await loopback.with_peer()
     closing = asyncio.create_task(server.close())

@@ -288,6 +288,12 @@ async def test_callbacks_and_extra_info(loopback: Any) -> None:
     unconnected = WebSocketConnection(Role.SERVER, protocol="chat")
     assert (unconnected.protocol, unconnected.get_extra_info("peername", 1)) == ("chat", 1)
     unconnected.abort()
+    with pytest.raises(RuntimeError, match="not connected yet"):
+        await unconnected.close()
+    with pytest.raises(PeerDisconnected):
+        await unconnected.send_str("x")
+    with pytest.raises(ValueError, match="fragment_size 0"):
+        WebSocketConnection(Role.SERVER, fragment_size=0)
     server, client = await loopback.pair(server={"on_closed": gone.append})
     assert server.role is Role.SERVER
     assert server.get_extra_info("peername") == client.get_extra_info("sockname")
@@ -296,6 +302,7 @@ async def test_callbacks_and_extra_info(loopback: Any) -> None:
     client.abort()
     await server.wait_closed()
     assert gone == [server, server]
+    client.remove_closed_callback(gone.append)
     server.add_closed_callback(gone.append)
     assert gone == [server, server, server]
 

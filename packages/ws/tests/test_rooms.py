@@ -27,8 +27,11 @@ async def test_members_come_and_go(loopback: Any) -> None:
     two_client.abort()
     await two.wait_closed()
     assert (rooms.count("a"), rooms.names()) == (0, ["b"])
+    rooms.join(two, "a")
+    assert rooms.count("a") == 0
     rooms.leave(one)
     rooms.leave(one)
+    assert not one._on_closed
     assert (rooms.count(), rooms.names()) == (0, [])
 
 

@@ -45,7 +45,7 @@ class WebSocketConnection(WebSocketDriver, Conversation):
         max_msg_size: int = MAX_MSG_SIZE,
         heartbeat: float | None = None,
         receive_timeout: float | None = None,
-        close_timeout: float = CLOSE_TIMEOUT,
+        close_timeout: float | None = CLOSE_TIMEOUT,
         autoping: bool = True,
         autoclose: bool = True,
         writer_limit: int = WRITER_LIMIT,
@@ -53,6 +53,8 @@ class WebSocketConnection(WebSocketDriver, Conversation):
         decode_text: bool = True,
         on_closed: Callable[["WebSocketConnection"], object] | None = None,
     ) -> None:
+        if fragment_size < 1:
+            raise ValueError(f"got fragment_size {fragment_size!r}; expected bytes, at least 1")
         super().__init__(
             WebSocketProtocol(role, deflate=deflate, max_msg_size=max_msg_size, decode_text=decode_text),
             heartbeat=heartbeat,
@@ -84,6 +86,11 @@ class WebSocketConnection(WebSocketDriver, Conversation):
         else:
             self._on_closed.append(callback)
 
+    def remove_closed_callback(self, callback: Callable[["WebSocketConnection"], object]) -> None:
+        """Undo `add_closed_callback`."""
+        if callback in self._on_closed:
+            self._on_closed.remove(callback)
+
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         callbacks, self._on_closed = self._on_closed, []
@@ -111,7 +118,7 @@ class WebSocketConnection(WebSocketDriver, Conversation):
                     # A long backlog is worked off in turns with everybody else.
                     await asyncio.sleep(0)
                     self._pump()
-                elif self._ended or self._closed:
+                elif self._ended or self._engine.close_sent:
                     return self._after_the_end()
                 else:
                     await self._inbox.wait(timeout or self._receive_timeout)
@@ -244,6 +251,8 @@ class WebSocketConnection(WebSocketDriver, Conversation):
         """
         if self._closed:
             return False
+        if self._transport is None:
+            raise RuntimeError("close() was called on a WebSocket that is not connected yet")
         frame = self._engine.close(code, message) if self._engine.error is None else self._engine.answer_close()
         self._closed = True
         self._inbox.clear()

@@ -34,7 +34,7 @@ class WebSocketDriver(asyncio.Protocol):
         engine: WebSocketProtocol,
         *,
         heartbeat: float | None,
-        close_timeout: float,
+        close_timeout: float | None,
         autoping: bool,
         autoclose: bool,
         writer_limit: int,
@@ -222,7 +222,10 @@ class WebSocketDriver(asyncio.Protocol):
     def _await_application(self) -> None:
         """The answer leaves when the application comes to the end of the queue, and not much later than now."""
         if not self._outbox.lost:
-            self._grace_timer = self._loop.call_later(min(ANSWER_GRACE, self._close_timeout), self._answer)
+            self._grace_timer = self._loop.call_later(self._at_most(ANSWER_GRACE), self._answer)
+
+    def _at_most(self, seconds: float) -> float:
+        return seconds if self._close_timeout is None else min(seconds, self._close_timeout)
 
     def _answer(self) -> None:
         """Answer the peer's close frame, or its error, and hang up."""
@@ -291,7 +294,7 @@ class WebSocketDriver(asyncio.Protocol):
         if self._outbox.lost or transport is None or self._linger_timer is not None:
             return
         self._stop_timers()
-        self._linger_deadline = self._loop.time() + self._close_timeout
+        self._linger_deadline = self._loop.time() + (self._close_timeout or 0.0)
         self._linger_timer = self._loop.call_later(LINGER, self._stop_lingering)
         if transport.is_closing():
             return
@@ -307,7 +310,8 @@ class WebSocketDriver(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
-        if transport.get_write_buffer_size() and self._loop.time() < self._linger_deadline:
+        in_time = self._close_timeout is None or self._loop.time() < self._linger_deadline
+        if transport.get_write_buffer_size() and in_time:
             self._linger_timer = self._loop.call_later(LINGER, self._stop_lingering)
         else:
             transport.abort()

@@ -106,16 +106,19 @@ class Rooms:
             await self._backplane.stop()
 
     def join(self, ws: WebSocketConnection | HasConnection, room: str) -> None:
-        """Put a server's WebSocket into `room`; it leaves by itself when it closes. Joining twice is joining once."""
+        """Put a server's WebSocket into `room`; it leaves by itself when it closes, and one that is
+        closed does not get in. Joining twice is joining once."""
         connection = _connection_of(ws)
         if connection.role is not Role.SERVER:
             raise ValueError("got a client's WebSocket; rooms are for the connections of a server")
+        if connection.closed:
+            return
         member = self._members.get(connection)
         if member is None:
             member = self._members[connection] = _Member(connection)
+            connection.add_closed_callback(self._forget)
         member.rooms.add(room)
         self._rooms.setdefault(room, {})[connection] = member
-        connection.add_closed_callback(self._forget)
 
     def leave(self, ws: WebSocketConnection | HasConnection, room: str | None = None) -> None:
         """Take a WebSocket out of `room`, or out of all its rooms; one that is not in it is left alone."""
@@ -128,6 +131,7 @@ class Rooms:
         if not member.rooms:
             member.retire()
             del self._members[connection]
+            connection.remove_closed_callback(self._forget)
 
     def count(self, room: str | None = None) -> int:
         """How many members `room` has here, or all rooms together (each member once)."""
