@@ -191,10 +191,8 @@ class BaseConnector(abc.ABC):
     async def _dial(self, key: ConnectionKey, trace: Trace | None) -> DialedConnection:
         """A new connection for `key`."""
 
-    def _protocol(
-        self,
-    ) -> Any:  # Any: a protocol by its methods, because a compiled class cannot inherit from asyncio's
-        return DialedConnection(loop=self._loop)
+    def _protocol(self, key: ConnectionKey) -> Any:  # Any: a protocol by its methods only, for it may be compiled
+        return DialedConnection(loop=self._loop, limits=key.limits)
 
     async def _acquire_slowly(
         self, key: ConnectionKey, timeout: ClientTimeout, *, trace: Trace | None, fresh: bool

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from yarl import URL
 
-from levante.http import format_date, parse_set_cookie
+from levante.http import format_date, is_token, parse_set_cookie
 
 from .cookierules import (
     MAX_ATTRIBUTE_SIZE,
@@ -29,6 +29,7 @@ from .cookierules import (
     domain_for,
     is_ip_address,
     is_secure,
+    make_morsel,
     sendable,
 )
 
@@ -86,8 +87,7 @@ class AbstractCookieJar(abc.ABC, Sized, Iterable["Morsel[str]"]):
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
         """Store the cookies of the Set-Cookie values `headers`."""
         for header in parse_set_cookie(headers):
-            morsel: Morsel[str] = Morsel()
-            morsel.set(header.name, header.value, header.raw_value or header.value)
+            morsel = make_morsel(header.name, header.value, header.raw_value or header.value)
             for attribute in ("path", "domain", "secure", "httponly", "samesite", "max_age"):
                 value = getattr(header, attribute)
                 if value is not None:
@@ -206,6 +206,8 @@ class CookieJar(AbstractCookieJar):
             if isinstance(value, Morsel):
                 self._accept_morsel(name, value, origin)
             else:
+                if not is_token(name.encode()):
+                    raise ValueError(f"the name of a cookie is a token, got {name!r}")
                 text, coded = _CODEC.value_encode(value)
                 coded = coded if self._quote_cookie else text
                 self._store(self._cookie(name, text, coded, origin, domain=None, path=None), origin)

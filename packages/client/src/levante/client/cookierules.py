@@ -40,14 +40,20 @@ class Cookie:
 
     def morsel(self) -> "Morsel[str]":
         """The same as the standard library's type, which the public API speaks."""
-        morsel: Morsel[str] = Morsel()
-        morsel.set(self.name, self.value, self.coded)
+        morsel = make_morsel(self.name, self.value, self.coded)
         morsel["path"] = self.path
         morsel["domain"] = self.domain
         morsel["secure"] = self.secure or ""
         morsel["httponly"] = self.httponly or ""
         morsel["samesite"] = self.samesite
         return morsel
+
+
+def make_morsel(name: str, value: str, coded: str) -> "Morsel[str]":
+    """A morsel of any name: servers set names that `Morsel.set` refuses, and expect them back."""
+    morsel: Morsel[str] = Morsel()
+    morsel.__setstate__({"key": name, "value": value, "coded_value": coded})  # type: ignore[attr-defined]
+    return morsel
 
 
 def is_ip_address(host: str) -> bool:

@@ -66,7 +66,8 @@ class Journey:
         request = None
         try:
             while True:
-                request = self._route.make_request(self.method, self.url, self._head(), body)
+                head = self._head()
+                request = self._route.make_request(self.method, self.url, head, body)
                 response = await self._route.handler(request)
                 self._keep_cookies(response)
                 hop = self._next(response)

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from yarl import URL
 
+from levante.http import Limits
+
 from .tls import SSLArgument
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -14,20 +16,22 @@ SECURE_SCHEMES = frozenset({"https", "wss"})
 
 class ConnectionKey(NamedTuple):
     """Two requests may share a connection when their keys are equal. `server_hostname` is part of it: the
-    certificate was checked against that name and no other (CVE-2026-54275)."""
+    certificate was checked against that name and no other (CVE-2026-54275). `limits` are those of the responses,
+    None for the usual ones."""
 
     host: str
     port: int | None
     is_ssl: bool
     ssl: SSLArgument
     server_hostname: str | None = None
+    limits: Limits | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A context cannot be pickled; whether it verified is what a reader of the error wants.
         ssl = self.ssl
         if isinstance(ssl, ssl_module.SSLContext):
             ssl = ssl.verify_mode is not ssl_module.CERT_NONE
-        return ConnectionKey, (self.host, self.port, self.is_ssl, ssl, self.server_hostname)
+        return ConnectionKey, (self.host, self.port, self.is_ssl, ssl, self.server_hostname, self.limits)
 
 
 def host_header(url: URL) -> str:

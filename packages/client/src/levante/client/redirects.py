@@ -2,6 +2,7 @@
 travel to another origin (credentials, cookies; CVE-2026-34518, CVE-2026-47265) and what ends with the body are
 decided here too."""
 
+import re
 from typing import NamedTuple
 
 from multidict import CIMultiDict
@@ -20,6 +21,8 @@ BODY_FIELDS = (
     "Content-Encoding", "Content-Language", "Content-Length", "Content-Location", "Content-Type", "Expect",
     "Transfer-Encoding",
 )  # fmt: skip
+
+_RAW_BYTE = re.compile("[\udc80-\udcff]")
 
 
 class Hop(NamedTuple):
@@ -62,12 +65,13 @@ def next_hop(
 
 
 def _target(url: URL, location: str, *, requote: bool) -> URL:
+    # Bytes that are no UTF-8 arrive as lone surrogates; they stand for themselves, as they would in a browser.
+    location = _RAW_BYTE.sub(lambda match: f"%{ord(match[0]) - 0xDC00:02X}", location)
     try:
         parsed = URL(location, encoded=not requote)
-        return parsed if parsed.absolute else url.with_fragment(None).join(parsed)
-    except (ValueError, UnicodeError) as exc:
-        shown = location.encode("utf-8", "backslashreplace").decode()
-        raise InvalidUrlRedirectClientError(shown, "the server redirects to something that is no URL") from exc
+        return parsed if parsed.scheme else url.with_fragment(None).join(parsed)
+    except ValueError as exc:
+        raise InvalidUrlRedirectClientError(location, "the server redirects to something that is no URL") from exc
 
 
 def headers_after(headers: CIMultiDict[str], hop: Hop) -> None:

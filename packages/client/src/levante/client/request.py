@@ -82,6 +82,11 @@ def check_headers(headers: LooseHeaders) -> CIMultiDict[str]:
     return checked
 
 
+def canonical_names(names: Iterable[str] | None) -> frozenset[istr]:
+    """Header names as the automatic ones are written, so that a set of them can be asked."""
+    return frozenset(istr(name.title()) for name in names or ())
+
+
 def merge_headers(defaults: CIMultiDict[str], headers: LooseHeaders | None) -> CIMultiDict[str]:
     """The defaults of a session with those of a request over them: same-named ones replaced, repeated ones of the
     request kept."""

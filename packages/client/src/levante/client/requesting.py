@@ -4,7 +4,7 @@ request, redirects included, happen here."""
 
 from typing import Any
 
-from multidict import CIMultiDict, istr
+from multidict import CIMultiDict
 from yarl import URL
 
 from levante.http import JsonBytesPayload, JsonPayload
@@ -16,6 +16,7 @@ from .middlewares import ClientHandlerType, ClientMiddlewareType, build_client_m
 from .options import Arguments, Defaults, Query, StrOrURL, limits_with
 from .request import (
     ClientRequest,
+    canonical_names,
     check_compress,
     check_framing,
     check_method,
@@ -88,7 +89,7 @@ def _route(
     """What is the same on every hop. Takes a Transfer-Encoding out of `headers`: the framing is ours."""
     skip = defaults.skip_auto_headers
     if args.skip_auto_headers is not None:
-        skip = skip | {istr(name) for name in args.skip_auto_headers}
+        skip = skip | canonical_names(args.skip_auto_headers)
     compress = check_compress(args.compress)
     chunked = check_framing(headers, compress=compress, chunked=args.chunked)
     ssl = defaults.ssl if args.ssl is True else check_ssl_argument(args.ssl)
@@ -163,7 +164,7 @@ def resolve_url(url: StrOrURL, *, base: URL | None, params: Query) -> URL:
         target = url if isinstance(url, URL) else URL(url)
     except ValueError as exc:
         raise InvalidUrlClientError(url, str(exc)) from exc
-    if base is not None and not target.absolute:
+    if base is not None and not target.scheme:
         target = base.join(target)
     return target.extend_query(params) if params else target
 

@@ -8,7 +8,7 @@ import json as json_module
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from http.cookies import Morsel, SimpleCookie
+from http.cookies import SimpleCookie
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from levante.http import (
 )
 
 from .connector import Lease
+from .cookierules import make_morsel
 from .errors import ClientConnectionError, ClientResponseError, ContentTypeError, RequestInfo
 from .links import Links, parse_links
 from .request import ClientRequest
@@ -147,15 +148,8 @@ class ClientResponse:
         if self._cookies is None:
             self._cookies = SimpleCookie()
             for cookie in parse_set_cookie(self.set_cookie_fields()):
-                morsel: Morsel[str] = Morsel()
-                try:
-                    morsel.set(
-                        cookie.name, cookie.value, cookie.value if cookie.raw_value is None else cookie.raw_value
-                    )
-                except (
-                    ValueError
-                ):  # CookieError: a name that the standard library's type cannot hold; the jar keeps such a one
-                    continue
+                coded = cookie.value if cookie.raw_value is None else cookie.raw_value
+                morsel = make_morsel(cookie.name, cookie.value, coded)
                 for name in ("path", "domain", "secure", "httponly", "samesite"):
                     morsel[name] = getattr(cookie, name) or ""
                 morsel["max-age"] = "" if cookie.max_age is None else str(cookie.max_age)
@@ -220,7 +214,7 @@ class ClientResponse:
     @property
     def output_size(self) -> int:
         """How many bytes of request body have been written."""
-        return self._transaction.exchange.bytes_sent
+        return self._transaction.sent.bytes_sent
 
     @property
     def upload_complete(self) -> "asyncio.Future[None]":

@@ -7,8 +7,18 @@ idempotent request is sent once more, on a fresh one (RFC 9110 section 9.2.2).""
 import asyncio
 from dataclasses import dataclass
 
-from levante.http import ClientExchange, Encoder, Limits, Payload, ResponseHead, encoder
+from levante.http import (
+    BytesPayload,
+    ClientExchange,
+    JsonBytesPayload,
+    JsonPayload,
+    Limits,
+    Payload,
+    ResponseHead,
+    StringPayload,
+)
 
+from .bodywriter import BodyWriter
 from .connector import BaseConnector, Lease
 from .decoding import ChunkSeen, Pump, response_decoder
 from .errors import ClientConnectionResetError, ClientConnectorError, ClientOSError, ServerDisconnectedError
@@ -17,11 +27,10 @@ from .response import CharsetResolver, ClientResponse
 from .timeouts import Deadline
 from .tracing import (
     Trace,
-    TraceRequestChunkSentParams,
     TraceRequestHeadersSentParams,
     TraceResponseChunkReceivedParams,
 )
-from .transaction import Transaction
+from .transaction import Sent, Transaction
 from .translation import head_error
 
 # A body up to this many bytes is written before the answer is awaited: it fits under the high-water mark.
@@ -44,17 +53,25 @@ class SendOptions:
     trace: Trace | None = None
 
 
+_USUAL_LIMITS = Limits()
+# Payloads whose `value` is the very bytes to send; a subclass of somebody else's may write something else.
+_PLAIN_BODIES = frozenset({BytesPayload, StringPayload, JsonPayload, JsonBytesPayload})
+
+
 async def send(request: ClientRequest, options: SendOptions) -> ClientResponse:
     """Send `request` and return the response when its head is here. Errors are those of this package, ValueError for
     our own mistakes."""
     connector = options.connector
-    lease = await connector.acquire(request.connection_key, request.timeout, trace=options.trace)
+    key = request.connection_key
+    if options.limits != _USUAL_LIMITS:
+        key = key._replace(limits=options.limits)
+    lease = await connector.acquire(key, request.timeout, trace=options.trace)
     try:
         return await _attempt(request, lease, options)
     except (ServerDisconnectedError, ClientOSError, ClientConnectionResetError) as exc:
         if not (options.transparent_retry and lease.reused and _may_repeat(request, exc)):
             raise
-    lease = await connector.acquire(request.connection_key, request.timeout, trace=options.trace, fresh=True)
+    lease = await connector.acquire(key, request.timeout, trace=options.trace, fresh=True)
     return await _attempt(request, lease, options)
 
 
@@ -69,16 +86,16 @@ def _may_repeat(request: ClientRequest, error: Exception) -> bool:
 
 async def _attempt(request: ClientRequest, lease: Lease, options: SendOptions) -> ClientResponse:
     exchange: ClientExchange | None = None
-    upload: asyncio.Task[None] | None = None
+    sent = Sent()
     try:
         exchange = lease.connection.begin()
         exchange.read_timeout = request.timeout.sock_read
-        upload = await _send_request(request, exchange, options)
-        head = await _receive_head(exchange, upload)
-        return _make_response(request, exchange, head, lease=lease, upload=upload, options=options)
+        sent = await _send_request(request, exchange, options)
+        head = await _receive_head(exchange, sent.upload)
+        return _make_response(request, exchange, head, lease=lease, sent=sent, options=options)
     except BaseException as exc:
-        if upload is not None:
-            upload.cancel()
+        if sent.upload is not None:
+            sent.upload.cancel()
         if exchange is not None:
             exchange.reset()
         lease.abort()
@@ -90,68 +107,58 @@ async def _attempt(request: ClientRequest, lease: Lease, options: SendOptions) -
         raise error from exc
 
 
-async def _send_request(
-    request: ClientRequest, exchange: ClientExchange, options: SendOptions
-) -> "asyncio.Task[None] | None":
-    """Send the head, and the body if it is small; the task that sends it otherwise."""
-    headers = request.headers
+async def _send_request(request: ClientRequest, exchange: ClientExchange, options: SendOptions) -> Sent:
+    """Send the head, and the body if it is small; a task sends it otherwise."""
+    body, headers, trace = request.body, request.headers, options.trace
+    if body is None or (type(body) in _PLAIN_BODIES and trace is None and _goes_as_it_is(request, body)):
+        # The head and all of the body in one write.
+        exchange.request(request.method, request.target, headers, b"" if body is None else bytes(body.value))
+        if trace is not None:
+            await trace.send(TraceRequestHeadersSentParams(request.method, request.url, headers))
+        return Sent(size=0 if body is None else body.size or 0)
     exchange.send_head(
         request.method, request.target, headers, length=request.length, expect_continue=request.expect100
-    )  # fmt: skip
-    body = request.body
-    if options.trace is not None:
-        await options.trace.send(TraceRequestHeadersSentParams(request.method, request.url, headers))
-    if body is None:
-        await exchange.finish()
-        return None
-    writer = _BodyWriter(exchange, request, options.trace)
-    if request.expect100:
-        try:
-            async with asyncio.timeout(CONTINUE_TIMEOUT):
-                if not await exchange.wait_continue():
-                    return None  # the final answer is here, the body is not wanted
-        except TimeoutError:
-            pass  # the server does not know Expect: it waits for the body
-    size = body.size
-    if size is not None and size <= INLINE_BODY:
+    )
+    if trace is not None:
+        await trace.send(TraceRequestHeadersSentParams(request.method, request.url, headers))
+    writer = BodyWriter(exchange, request, trace)
+    if request.expect100 and not await _is_body_wanted(exchange):
+        return Sent(writer=writer)
+    if body.size is not None and body.size <= INLINE_BODY:
         await _send_body(body, writer, exchange)
-        return None
-    return asyncio.ensure_future(_send_body(body, writer, exchange))
+        return Sent(writer=writer)
+    upload = asyncio.ensure_future(_send_body(body, writer, exchange))
+    upload.add_done_callback(_note_failure)
+    return Sent(writer=writer, upload=upload)
 
 
-async def _send_body(body: Payload, writer: "_BodyWriter", exchange: ClientExchange) -> None:
+def _goes_as_it_is(request: ClientRequest, body: Payload) -> bool:
+    size = request.length
+    return (
+        size is not None and size == body.size and size <= INLINE_BODY and not (request.compress or request.expect100)
+    )
+
+
+async def _is_body_wanted(exchange: ClientExchange) -> bool:
+    """False when a final answer came instead of 100 (Continue)."""
+    try:
+        async with asyncio.timeout(CONTINUE_TIMEOUT):
+            return await exchange.wait_continue()
+    except TimeoutError:
+        return True  # the server does not know Expect: it waits for the body
+
+
+async def _send_body(body: Payload, writer: BodyWriter, exchange: ClientExchange) -> None:
     await body.write(writer)
     await writer.close()
     await exchange.finish()
 
 
-class _BodyWriter:
-    """Where a payload writes to: through the encoder of `compress=`, past the trace, into the exchange."""
-
-    __slots__ = ("_encoder", "_exchange", "_request", "_trace")
-
-    def __init__(self, exchange: ClientExchange, request: ClientRequest, trace: Trace | None) -> None:
-        self._exchange = exchange
-        self._request = request
-        self._trace = trace if trace is not None and trace.wants(TraceRequestChunkSentParams) else None
-        self._encoder: Encoder | None = encoder(request.compress) if request.compress else None
-
-    async def write(self, data: bytes, /) -> None:
-        """Take a piece of the body."""
-        if self._encoder is not None:
-            data = self._encoder.compress(data)
-            if not data:
-                return
-        if self._trace is not None:
-            await self._trace.send(TraceRequestChunkSentParams(self._request.method, self._request.url, bytes(data)))
-        await self._exchange.write(data)
-
-    async def close(self) -> None:
-        """Write what the encoder still holds."""
-        if self._encoder is not None:
-            rest, self._encoder = self._encoder.finish(), None
-            if rest:
-                await self.write(rest)
+def _note_failure(upload: "asyncio.Task[None]") -> None:
+    """Look at the error of an upload, for nobody may: an answer that came before says more than a connection lost
+    after."""
+    if not upload.cancelled():
+        upload.exception()
 
 
 async def _receive_head(exchange: ClientExchange, upload: "asyncio.Task[None] | None") -> ResponseHead:
@@ -177,7 +184,7 @@ def _make_response(
     head: ResponseHead,
     *,
     lease: Lease,
-    upload: "asyncio.Task[None] | None",
+    sent: Sent,
     options: SendOptions,
 ) -> ClientResponse:
     content, pump = exchange.body, None
@@ -186,7 +193,7 @@ def _make_response(
     if (decoder is not None or seen is not None) and not (content.is_eof() and not content.total_bytes):
         pump = Pump(content, decoder, limit=options.limits.read_bufsize, seen=seen)
         content = pump.content
-    transaction = Transaction(exchange, lease, content=content, pump=pump, upload=upload, deadline=options.deadline)
+    transaction = Transaction(exchange, lease, sent=sent, content=content, pump=pump, deadline=options.deadline)
     if request.body is not None and not exchange.finished:
         transaction.stop_upload_at_eof()
     response = ClientResponse(request, transaction, head, resolve_charset=options.resolve_charset)

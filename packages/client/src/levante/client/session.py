@@ -31,7 +31,7 @@ from .options import (
     limits_with,
 )
 from .pending import PendingResponse, PendingWebSocket
-from .request import LooseHeaders, check_headers, check_version
+from .request import LooseHeaders, canonical_names, check_headers, check_version
 from .requesting import perform
 from .response import CharsetResolver, ClientResponse
 from .tcpconnector import TCPConnector
@@ -116,7 +116,7 @@ class ClientSession:
             loop=loop,
             base_url=_checked_base(base_url),
             headers=check_headers(headers or ()),
-            skip_auto_headers=frozenset(istr(name) for name in skip_auto_headers or ()),
+            skip_auto_headers=canonical_names(skip_auto_headers),
             automatic=automatic,
             auth=auth,
             json_serialize=json_serialize,

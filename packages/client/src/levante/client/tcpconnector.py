@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import aiohappyeyeballs
@@ -180,12 +181,13 @@ class TCPConnector(BaseConnector):
     async def _handshake(
         self, key: ConnectionKey, sock: socket.socket, setting: SSLArgument, *, context: ssl.SSLContext | None
     ) -> DialedConnection:
+        connection: DialedConnection
         try:
             if context is None:
-                _, connection = await self._loop.create_connection(self._protocol, sock=sock)
+                _, connection = await self._loop.create_connection(partial(self._protocol, key), sock=sock)
                 return connection
             _, connection = await self._loop.create_connection(
-                self._protocol,
+                partial(self._protocol, key),
                 sock=sock,
                 ssl=context,
                 server_hostname=key.server_hostname or key.host.rstrip("."),
@@ -230,8 +232,9 @@ class UnixConnector(BaseConnector):
         return self._path
 
     async def _dial(self, key: ConnectionKey, trace: Trace | None) -> DialedConnection:  # noqa: ARG002 - the seam
+        connection: DialedConnection
         try:
-            _, connection = await self._loop.create_unix_connection(self._protocol, self._path)
+            _, connection = await self._loop.create_unix_connection(partial(self._protocol, key), self._path)
         except TimeoutError:
             raise
         except OSError as exc:

@@ -4,37 +4,55 @@ giving up, which closes the connection. It does not know the response, so a resp
 collected, and give up, at once."""
 
 import asyncio
+from dataclasses import dataclass
 
 from levante.http import ClientExchange, Payload, StreamReader
 
+from .bodywriter import BodyWriter
 from .connector import Lease
 from .decoding import Pump
 from .timeouts import Deadline
+from .translation import body_error
 
 # Seconds that an upload may go on after its answer is complete: it may only be about to notice that it has finished.
 UPLOAD_GRACE = 1.0
 
 
+@dataclass(slots=True)
+class Sent:
+    """How the request body goes: all at once (`size` bytes of it), by `writer`, or by `writer` in the task `upload`."""
+
+    size: int = 0
+    writer: BodyWriter | None = None
+    upload: "asyncio.Task[None] | None" = None
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of body that have been written."""
+        return self.size if self.writer is None else self.writer.sent
+
+
 class Transaction:
     """One request and its response on one connection, from the head of the response on."""
 
-    __slots__ = ("content", "deadline", "exchange", "lease", "pump", "upload")
+    __slots__ = ("content", "deadline", "exchange", "lease", "pump", "sent", "upload")
 
     def __init__(
         self,
         exchange: ClientExchange,
         lease: Lease,
         *,
+        sent: Sent,
         content: StreamReader,
         pump: Pump | None = None,
-        upload: "asyncio.Task[None] | None" = None,
         deadline: Deadline | None = None,
     ) -> None:
         self.exchange = exchange
         self.lease = lease
         self.content = content
         self.pump = pump
-        self.upload = upload
+        self.upload = sent.upload
+        self.sent = sent
         self.deadline = deadline
 
     @property
@@ -52,8 +70,14 @@ class Transaction:
         """When the answer is complete, nobody waits for the rest of the upload."""
         self.exchange.body.on_eof(self._answer_complete)
 
-    def complete(self, _exchange: ClientExchange | None = None) -> None:
-        """Everything is sent and received: the connection goes back to the pool."""
+    def complete(self, exchange: ClientExchange) -> None:
+        """Everything is sent and received, or the exchange failed: the connection goes back to the pool if it can
+        serve.
+
+        A reader that waits for the body has been woken with the engine's error and has not run yet: it finds ours.
+        """
+        if exchange.error is not None and exchange.body.exception() is exchange.error:
+            exchange.body.set_exception(body_error(exchange.error))
         if self.deadline is not None:
             self.deadline.cancel()
         self.lease.end()

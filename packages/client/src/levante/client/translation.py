@@ -16,12 +16,12 @@ from .errors import (
 )
 
 
-def body_error(exc: Exception) -> Exception:
+def body_error(exc: BaseException) -> BaseException:
     """What a reader of a body sees instead of `exc`."""
     if isinstance(exc, ClientError):
         return exc
     if isinstance(exc, ExchangeTimeout):
-        error: Exception = SocketTimeoutError("the server sent nothing for as long as sock_read allows")
+        error: ClientError = SocketTimeoutError("the server sent nothing for as long as sock_read allows")
     elif isinstance(exc, ProtocolError):
         error = ClientPayloadError(f"the response body is not usable: {exc.message}")
     elif isinstance(exc, OSError):
