@@ -1,13 +1,16 @@
 """What holds for every request: pages, errors, headers, health, limits, live rooms that close."""
 
+import asyncio
 from dataclasses import replace
 
-from conftest import Browser
+from levante import web
 from levante.devtools.pytest_plugin import ClientFactory
 from levante.devtools.testing import TestClient
 
 from [[ cookiecutter.package ]].app import create_app
 from [[ cookiecutter.package ]].settings import Settings
+
+from .browser import Browser
 
 HTML = {"Accept": "text/html"}
 
@@ -30,16 +33,22 @@ async def test_page_that_is_not_there(client: TestClient) -> None:
     assert "Not Found" in await response.text()
 
 
-async def test_api_path_that_is_not_there(client: TestClient) -> None:
-    response = await client.get("/api/nowhere", headers=HTML)
+async def test_program_gets_a_problem(client: TestClient) -> None:
+    response = await client.get("/nowhere", headers={"Accept": "application/json"})
     assert response.status == 404
     assert response.content_type == "application/problem+json"
+
+
+async def test_method_that_is_not_there(client: TestClient) -> None:
+    response = await client.delete("/", headers=HTML)
+    assert response.status == 405
+    assert "GET" in response.headers["Allow"]
 
 
 async def test_security_headers(client: TestClient) -> None:
     for path in ("/", "/nowhere", "/static/app.css"):
         response = await client.get(path)
-        assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+        assert "default-src 'self'" in response.headers["Content-Security-Policy"]
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert "Strict-Transport-Security" not in response.headers
 
@@ -64,9 +73,21 @@ async def test_not_ready_without_a_database(levante_client: ClientFactory, setti
     assert (await client.get("/readyz")).status == 503
 
 
-async def test_body_that_is_too_large(client: TestClient, settings: Settings) -> None:
-    response = await client.post("/api/items", data=b" " * (settings.max_body_size + 1))
+async def test_body_that_is_too_large(levante_client: ClientFactory, settings: Settings) -> None:
+    client = await levante_client(create_app(replace(settings, max_body_size=1000)))
+    response = await client.post("/api/items", json={"name": "x" * 1000})
     assert response.status == 413
+
+
+async def test_request_that_takes_too_long(levante_client: ClientFactory, settings: Settings) -> None:
+    async def slow(request: web.Request) -> web.Response:
+        await asyncio.sleep(60)
+        return web.Response()
+
+    app = create_app(replace(settings, request_timeout=0.05))
+    app.router.add_get("/slow", slow)
+    client = await levante_client(app)
+    assert (await client.get("/slow")).status == 504
 
 
 async def test_head_that_is_too_large(client: TestClient, settings: Settings) -> None:

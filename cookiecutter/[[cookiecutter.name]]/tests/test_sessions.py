@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from conftest import Browser
 from levante.devtools.pytest_plugin import ClientFactory
 from levante.devtools.testing import TestClient
 
 from [[ cookiecutter.package ]].app import create_app
 from [[ cookiecutter.package ]].settings import Settings
+
+from .browser import Browser
 
 COOKIE = "[[ cookiecutter.name ]]"
 

@@ -2,20 +2,22 @@
 nothing."""
 
 import logging
+from functools import partial
 
 from levante import sessions, web
 from levante.sessions import EncryptedCookieStorage, SignedCookieStorage, csrf_middleware, parse_keys
 from levante.web import health
-from levante.web.middlewares import problem_details
+from levante.web.middlewares import handler_timeout, problem_details, security_headers
 
 from .db import check_database, open_database, session_per_request
+from .error_pages import error_pages
 from .live import close_rooms, open_rooms
-from .middlewares import error_pages, limit_time, security_headers
 from .rendering import setup_templates
 from .settings import SETTINGS, Settings
 from .views import setup_routes
 
 NAME = "[[ cookiecutter.name ]]"
+ONE_YEAR = 365 * 24 * 3600
 
 logger = logging.getLogger(__name__)
 
@@ -23,18 +25,31 @@ logger = logging.getLogger(__name__)
 def create_app(settings: Settings | None = None) -> web.Application:
     """The application, ready to be served. Settings come from the environment unless they are given."""
     settings = settings or Settings.load()
-    app = web.Application(middlewares=[security_headers, problem_details], client_max_size=settings.max_body_size)
+    app = web.Application(
+        client_max_size=settings.max_body_size,
+        handler_args={"max_line_size": settings.max_header_size, "max_field_size": settings.max_header_size},
+    )
     app[SETTINGS] = settings
     app.cleanup_ctx.append(open_database)
     app.on_startup.append(open_rooms)
     app.on_startup.append(announce)
     app.on_shutdown.append(close_rooms)
-    sessions.setup(app, session_storage(settings), csrf=None)
-    app.middlewares.extend([error_pages, csrf_middleware(), limit_time, session_per_request])
-    setup_templates(app)
-    health.setup(app, ready={"database": check_database})
+    setup_middlewares(app, settings)
+    health.setup(app, ready={"database": partial(check_database, app)})
     setup_routes(app)
     return app
+
+
+def setup_middlewares(app: web.Application, settings: Settings) -> None:
+    """What happens around every request, from the outside in."""
+    app.middlewares.append(security_headers(hsts_max_age=ONE_YEAR if settings.is_production else None))
+    sessions.setup(app, session_storage(settings), csrf=None)
+    setup_templates(app)
+    app.middlewares.append(error_pages)
+    app.middlewares.append(problem_details)
+    app.middlewares.append(csrf_middleware())
+    app.middlewares.append(handler_timeout(settings.request_timeout))
+    app.middlewares.append(session_per_request)
 
 
 def session_storage(settings: Settings) -> sessions.AbstractStorage:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from levante import web
+from levante.web.types import Handler
 from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
@@ -46,7 +47,7 @@ async def open_database(app: web.Application) -> AsyncIterator[None]:
 
 
 @web.middleware
-async def session_per_request(request: web.Request, handler: web.Handler) -> web.StreamResponse:
+async def session_per_request(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request a database session in `request[SESSION]`, and close it behind the handler."""
     async with request.app[SESSIONS]() as session:
         request[SESSION] = session

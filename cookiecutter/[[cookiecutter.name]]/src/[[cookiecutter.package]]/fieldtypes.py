@@ -24,14 +24,16 @@ class Line(fields.String):
     """A line of text that is not empty."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(validate=[validate.Length(1, LINE_LENGTH), storable], **options)
+        length = validate.Length(1, LINE_LENGTH, error="Must have {min} to {max} characters.")
+        super().__init__(validate=[length, storable], **options)
 
 
 class Prose(fields.String):
     """Text of many lines, or none."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(validate=[validate.Length(max=PROSE_LENGTH), storable], **options)
+        length = validate.Length(max=PROSE_LENGTH, error="Must have at most {max} characters.")
+        super().__init__(validate=[length, storable], **options)
 
 
 class WholeNumber(fields.Integer):

@@ -8,7 +8,6 @@ from levante import web
 from levante.sessions import csrf_context, flash_context
 from levante.web import templating
 
-from .middlewares import NONCE
 from .views.resource import NAVIGATION
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -16,16 +15,18 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 def setup_templates(app: web.Application) -> None:
     """Load templates from the package; every value is escaped, and an unknown name is an error rather than nothing."""
+    app[templating.static_root_key] = "/static"
     templating.setup(
         app,
         loader=jinja2.FileSystemLoader(TEMPLATES),
-        context_processors=[templating.request_processor, csrf_context, flash_context, page_context],
+        context_processors=[csrf_context, flash_context, navigation],
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
 
 
-async def page_context(request: web.Request) -> dict[str, Any]:
-    """What the layout shows on each page."""
-    return {"csp_nonce": request[NONCE], "navigation": request.app[NAVIGATION]}
+def navigation(request: web.Request) -> dict[str, Any]:
+    """The resources, for the bar at the top."""
+    return {"navigation": request.app[NAVIGATION]}

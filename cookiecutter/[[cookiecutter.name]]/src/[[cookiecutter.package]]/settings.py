@@ -5,8 +5,10 @@ reported at once, each line with its cure."""
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from environs import EnvValidationError, FileAwareEnv
 from levante import web
@@ -105,7 +107,8 @@ def _unreadable(env: FileAwareEnv) -> list[str]:
     try:
         env.seal()
     except EnvValidationError as error:
-        return [f"{name}: {' '.join(messages)}" for name, messages in dict(error.error_messages).items()]
+        found = cast("Mapping[str, list[str]]", error.error_messages)  # by variable, since all were read lazily
+        return [f"{name}: {' '.join(messages)}" for name, messages in found.items()]
     return []
 
 

@@ -22,7 +22,7 @@ class AsyncConsole(code.InteractiveConsole):
 
     def runcode(self, code: CodeType) -> None:
         try:
-            result = FunctionType(code, self.locals)()  # type: ignore[arg-type]  # a dict, as given above
+            result = FunctionType(code, self.locals)()
             if inspect.iscoroutine(result):
                 self.runner.run(result)
         except SystemExit:

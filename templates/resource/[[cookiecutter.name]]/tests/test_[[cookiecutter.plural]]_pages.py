@@ -1,7 +1,8 @@
 """The pages of [[ cookiecutter.plural | replace("_", " ") ]], as a browser uses them."""
 
 import pytest
-from conftest import Browser
+
+from .browser import Browser
 
 [% set first = cookiecutter._fields[0] %]
 URL = "/[[ cookiecutter.plural ]]"

@@ -1,7 +1,8 @@
 """The JSON API of a resource. What is wrong with a request is answered by problem+json that names each field."""
 
 from levante import web
-from levante.web.schema import load_json, load_query
+from levante.web.problems import problem
+from levante.web.schema import load_form, load_json
 
 from [[ cookiecutter.package ]].schemas import PageSchema
 
@@ -12,7 +13,9 @@ class CollectionApi(ResourceView):
     """GET: a part of the list, and how many there are. POST: create."""
 
     async def get(self) -> web.Response:
-        part = load_query(self.request, PageSchema())
+        part, errors = load_form(self.request.query, PageSchema())
+        if errors:
+            return problem(422, detail="the query does not fit", errors=errors)
         rows = await self.fetch(limit=part["limit"], offset=part["offset"])
         items = self.resource.schema(many=True).dump(rows)
         return web.json_response({"items": items, "total": await self.count(), **part})

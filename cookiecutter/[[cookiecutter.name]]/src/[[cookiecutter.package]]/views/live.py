@@ -3,7 +3,6 @@
 from levante import web
 
 from [[ cookiecutter.package ]].live import ROOMS
-from [[ cookiecutter.package ]].middlewares import TIME_LIMIT
 
 from .resource import ResourceView
 
@@ -17,7 +16,6 @@ class LiveList(ResourceView):
     """GET, upgraded: each change of the list, as JSON."""
 
     async def get(self) -> web.WebSocketResponse:
-        self.request[TIME_LIMIT].reschedule(None)
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=MAX_MESSAGE)
         await socket.prepare(self.request)
         rooms = self.request.app[ROOMS]

@@ -32,11 +32,8 @@ class PageView(ResourceView):
 
     async def submitted(self) -> tuple[dict[str, Any], Form]:
         """The checked values of the form that was sent, and the form to show again if it has errors."""
-        schema = self.resource.schema()
-        data = await self.request.post()
-        typed = {name: value for name in schema.load_fields if isinstance(value := data.get(name), str)}
-        values, errors = load_form(typed, schema)
-        return values, Form(typed, errors)
+        values, errors = load_form(await self.request.post(), self.resource.schema())
+        return values, Form(values, errors)
 
     async def done(self, verb: str) -> web.Response:
         """Back to the list, which shows what was done."""

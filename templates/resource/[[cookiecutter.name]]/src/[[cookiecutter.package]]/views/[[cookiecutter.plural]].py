@@ -19,7 +19,7 @@ from .resource import ROW_ID, Resource
 )
 
 
-@[[ RESOURCE ]].routes.view("/[[ cookiecutter.plural ]]", name="[[ cookiecutter.plural ]]")
+@[[ RESOURCE ]].routes.view("/[[ cookiecutter.plural ]]")
 class [[ Name ]]List(ListPage):
     resource = [[ RESOURCE ]]
 

@@ -1,0 +1,95 @@
+"""What holds for every request: pages, errors, headers, health, limits, live rooms that close."""
+
+import asyncio
+from dataclasses import replace
+
+from levante import web
+from levante.devtools.pytest_plugin import ClientFactory
+from levante.devtools.testing import TestClient
+
+from storefront.app import create_app
+from storefront.settings import Settings
+
+from .browser import Browser
+
+HTML = {"Accept": "text/html"}
+
+
+async def test_first_page_lists_the_resources(browser: Browser) -> None:
+    page = await browser.read("/")
+    assert "<h1>storefront</h1>" in page
+    assert 'href="/items"' in page
+
+
+async def test_static_files(client: TestClient) -> None:
+    response = await client.get("/static/app.css")
+    assert response.status == 200
+    assert response.content_type == "text/css"
+
+
+async def test_page_that_is_not_there(client: TestClient) -> None:
+    response = await client.get("/nowhere", headers=HTML)
+    assert response.status == 404
+    assert "Not Found" in await response.text()
+
+
+async def test_program_gets_a_problem(client: TestClient) -> None:
+    response = await client.get("/nowhere", headers={"Accept": "application/json"})
+    assert response.status == 404
+    assert response.content_type == "application/problem+json"
+
+
+async def test_method_that_is_not_there(client: TestClient) -> None:
+    response = await client.delete("/", headers=HTML)
+    assert response.status == 405
+    assert "GET" in response.headers["Allow"]
+
+
+async def test_security_headers(client: TestClient) -> None:
+    for path in ("/", "/nowhere", "/static/app.css"):
+        response = await client.get(path)
+        assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert "Strict-Transport-Security" not in response.headers
+
+
+async def test_production_demands_https(levante_client: ClientFactory, settings: Settings) -> None:
+    client = await levante_client(create_app(replace(settings, environment="production")))
+    response = await client.get("/")
+    assert "max-age" in response.headers["Strict-Transport-Security"]
+    assert response.headers["Set-Cookie"].startswith("__Host-")
+    assert "Secure" in response.headers["Set-Cookie"]
+
+
+async def test_health(client: TestClient) -> None:
+    assert (await client.get("/healthz")).status == 200
+    assert (await client.get("/readyz")).status == 200
+
+
+async def test_not_ready_without_a_database(levante_client: ClientFactory, settings: Settings) -> None:
+    closed = "postgresql+asyncpg://nobody@127.0.0.1:1/nothing"
+    client = await levante_client(create_app(replace(settings, database_url=closed)))
+    assert (await client.get("/healthz")).status == 200
+    assert (await client.get("/readyz")).status == 503
+
+
+async def test_body_that_is_too_large(levante_client: ClientFactory, settings: Settings) -> None:
+    client = await levante_client(create_app(replace(settings, max_body_size=1000)))
+    response = await client.post("/api/items", json={"name": "x" * 1000})
+    assert response.status == 413
+
+
+async def test_request_that_takes_too_long(levante_client: ClientFactory, settings: Settings) -> None:
+    async def slow(request: web.Request) -> web.Response:
+        await asyncio.sleep(60)
+        return web.Response()
+
+    app = create_app(replace(settings, request_timeout=0.05))
+    app.router.add_get("/slow", slow)
+    client = await levante_client(app)
+    assert (await client.get("/slow")).status == 504
+
+
+async def test_head_that_is_too_large(client: TestClient, settings: Settings) -> None:
+    response = await client.get("/", headers={"X-Large": "x" * settings.max_header_size})
+    assert response.status == 431
