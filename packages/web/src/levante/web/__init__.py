@@ -107,7 +107,7 @@ from .runner import AppRunner, BaseRunner, GracefulExit, ServerRunner
 from .running import new_event_loop, run_app
 from .server import Server
 from .sites import BaseSite, SockSite, TCPSite, UnixSite
-from .static import StaticResource
+from .static_files import StaticResource
 from .stream_response import ContentCoding, StreamResponse
 from .types import ExpectHandler, Handler, Middleware, RawHandler
 from .views import View

@@ -30,7 +30,7 @@ from .resources import DynamicResource, FindingResource, PlainResource, Resource
 from .subapps import MatchedSubAppResource
 
 if TYPE_CHECKING:
-    from levante.web.static import StaticResource
+    from levante.web.static_files import StaticResource
     from levante.web.types import ExpectHandler, Handler, PathLike, Request
 
     from .tables import AbstractRouteDef
@@ -243,7 +243,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
     ) -> "StaticResource":
         """Serve the files below the folder `path` under `prefix`; see `StaticResource`."""
         # Imported here: applications without static files do not pay for the file machinery.
-        from levante.web.static import StaticResource, sandbox_option
+        from levante.web.static_files import StaticResource, sandbox_option
 
         resource = StaticResource(
             prefix.removesuffix("/"),

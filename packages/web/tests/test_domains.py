@@ -1,0 +1,45 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from levante import web
+
+
+def with_host(host: str | None) -> Any:
+    return SimpleNamespace(headers={} if host is None else {"Host": host})
+
+
+@pytest.mark.parity("S12")
+def test_exact_domains() -> None:
+    domain = web.Domain("Example.COM.")
+    assert domain.canonical == "example.com"
+    assert domain.match(with_host("EXAMPLE.com"))
+    assert not domain.match(with_host("example.com:8080"))
+    assert not domain.match(with_host("x.example.com"))
+    assert not domain.match(with_host(None))
+    assert web.Domain("example.com:80").match(with_host("example.com"))
+    assert web.Domain("example.com:8080").match(with_host("example.com:8080"))
+    assert repr(domain) == "<Domain example.com>"
+
+
+@pytest.mark.parity("S12")
+def test_masks() -> None:
+    mask = web.MaskDomain("*.example.com")
+    assert mask.canonical == "*.example.com"
+    assert mask.match(with_host("a.example.com"))
+    assert mask.match(with_host("A.B.example.com"))
+    assert not mask.match(with_host("example.com"))
+    assert not mask.match(with_host("axexample.com"))
+
+
+@pytest.mark.parity("S12")
+@pytest.mark.parametrize("domain", ["", ".", "http://a.b", "-a.b", "a-.b", "a_b.c", "a..b", "x" * 64 + ".y"])
+def test_bad_domains(domain: str) -> None:
+    with pytest.raises(ValueError, match=r"domain|scheme"):
+        web.Domain(domain)
+
+
+def test_a_domain_is_text() -> None:
+    with pytest.raises(TypeError):
+        web.Domain(b"a.b")  # type: ignore[arg-type]

@@ -1,0 +1,30 @@
+from typing import Any
+
+import pytest
+
+from levante import web
+
+MODULE_KEY = web.AppKey("module", int)
+
+
+def made_in_a_function() -> web.AppKey[Any]:
+    return web.AppKey("inner")
+
+
+@pytest.mark.parity("S45")
+def test_a_key_is_named_after_the_module_that_defines_it() -> None:
+    assert repr(MODULE_KEY).startswith("<AppKey(")
+    assert repr(MODULE_KEY).endswith("test_keys.module, type=int)>")
+    assert "<undeclared>" in repr(web.RequestKey("x"))
+    assert "ResponseKey" in repr(web.ResponseKey("x", str))
+
+
+def test_a_key_made_in_a_function_is_named_after_the_nearest_module_level() -> None:
+    assert ".inner" in repr(made_in_a_function())
+
+
+def test_keys_are_compared_by_identity_and_sorted_by_name() -> None:
+    first, second = web.AppKey("a"), web.AppKey("b")
+    assert first != web.AppKey("a")
+    assert sorted([second, first]) == [first, second]
+    assert first < "anything"

@@ -1,0 +1,31 @@
+from typing import Any
+
+import pytest
+
+from levante import web
+
+
+class Thing(web.View):
+    async def get(self) -> web.Response:
+        return web.Response(text=f"got {self.request.path}")
+
+    async def post(self) -> web.Response:
+        raise web.HTTPCreated
+
+
+@pytest.mark.parity("S10")
+async def test_the_method_of_the_verb_answers(serve: Any) -> None:
+    app = web.Application()
+    app.router.add_view("/thing", Thing)
+    served = await serve(app)
+    assert (await served.get("/thing")).text == "got /thing"
+    assert (await served.request("POST", "/thing")).status == 201
+    for method in ("PUT", "BREW", "HEAD"):
+        answer = await served.request(method, "/thing")
+        assert answer.status == 405
+        assert answer.headers["Allow"] == "GET,POST"
+
+
+def test_a_view_knows_its_request(make_request: Any) -> None:
+    with pytest.raises(TypeError):
+        web.AbstractView(None)  # type: ignore[abstract,arg-type]
