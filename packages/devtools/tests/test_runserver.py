@@ -213,6 +213,41 @@ def test_saved_file_is_answered_anew(project: Path, start, launcher: str) -> Non
     assert run.end() == 0
 
 
+def test_no_request_fails_while_servers_are_swapped(project: Path, start) -> None:
+    run = start(project)
+    stop, faults, counts = threading.Event(), [], []
+
+    def ask_anew() -> None:
+        while not stop.is_set():
+            attempt(run.get)
+
+    def ask_again() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", run.port, timeout=PATIENCE)
+        with contextlib.closing(connection):
+            while not stop.is_set():
+                connection.request("GET", "/")
+                attempt(connection.getresponse().read)
+
+    def attempt(ask: Callable[[], object]) -> None:
+        try:
+            ask()
+            counts.append(1)
+        except Exception as error:
+            faults.append(repr(error))
+
+    threads = [threading.Thread(target=work) for work in (ask_anew, ask_again)]
+    for thread in threads:
+        thread.start()
+    for number in range(5):
+        edit(project, f'f"{"one" if number == 0 else f"n{number}"} ', f'f"n{number + 1} ')
+        run.wait_text(f"n{number + 1} ")
+    stop.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert faults == []
+    assert len(counts) > 20
+
+
 def test_save_without_a_change_is_ignored(project: Path, start) -> None:
     run = start(project)
     before = run.get()

@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .mocking import MockExchange as MockExchange
+    from .mocking import make_mocked_request as make_mocked_request
     from .testing import AioHTTPTestCase as AioHTTPTestCase
     from .testing import BaseTestServer as BaseTestServer
     from .testing import RawTestServer as RawTestServer
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from .testing import unused_port as unused_port
 
 _HOMES = {
+    "MockExchange": ".mocking",
+    "make_mocked_request": ".mocking",
     "AioHTTPTestCase": ".testing",
     "BaseTestServer": ".testing",
     "RawTestServer": ".testing",
@@ -29,10 +33,12 @@ _HOMES = {
 __all__ = [
     "AioHTTPTestCase",
     "BaseTestServer",
+    "MockExchange",
     "RawTestServer",
     "TestClient",
     "TestServer",
     "__version__",
+    "make_mocked_request",
     "unused_port",
 ]
 

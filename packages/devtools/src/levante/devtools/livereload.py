@@ -51,6 +51,7 @@ class DevTools:
         self.boot = boot
         self.livereload = livereload
         self.is_project = is_project
+        self._leaving = False
         self._tabs: set[WebSocketResponse] = set()
         self._sockets: dict[asyncio.Task[object], WebSocketResponse] = {}
         self._requests: set[asyncio.Task[object]] = set()
@@ -119,7 +120,10 @@ class DevTools:
             self._tabs.discard(socket)
         return socket
 
-    async def _prepare(self, _request: Request, response: StreamResponse) -> None:
+    async def _prepare(self, request: Request, _response: StreamResponse) -> None:
+        request.add_prepare_hook(self._finish)  # the last to be called, when all headers are there
+
+    def _finish(self, response: StreamResponse) -> None:
         task = asyncio.current_task()
         if isinstance(response, WebSocketResponse):
             if task in self._requests:
@@ -127,6 +131,8 @@ class DevTools:
             return
         if response.content_type == "text/event-stream" and task in self._requests:
             self._streams.add(task)
+        if self._leaving:  # a client that uses its connection again goes to the new server, and no request is lost
+            response.force_close()
         response.headers.setdefault("Cache-Control", "no-cache")  # a saved asset must not come from the browser's cache
         if self.livereload and isinstance(response, Response) and response.content_type == "text/html":
             self._inject(response)
@@ -156,6 +162,7 @@ class DevTools:
         cancelled after `patience` seconds. The grace is also for connections that were accepted a moment ago and whose
         request is still on its way: without it they would be closed unanswered.
         """
+        self._leaving = True
         await _close(self._tabs, code)
         await asyncio.sleep(grace)
         await _close(self._sockets.values(), code)
