@@ -6,6 +6,7 @@ import os
 import subprocess
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -32,11 +33,17 @@ def postgres_database() -> Iterator[str]:
         missing("TEST_DATABASE_URL is not set (make test sets it where PostgreSQL is installed)")
     assert server is not None
     name = f"e2e_{uuid.uuid4().hex[:12]}"
-    asyncio.run(execute(server, f'CREATE DATABASE "{name}"'))
+    on_server(server, f'CREATE DATABASE "{name}"')
     try:
         yield urlsplit(server)._replace(path=f"/{name}").geturl()
     finally:
-        asyncio.run(execute(server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+        on_server(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def on_server(server: str, statement: str) -> None:
+    """In a thread of its own: playwright keeps an event loop running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(execute(server, statement))).result()
 
 
 async def execute(server: str, statement: str) -> None:
