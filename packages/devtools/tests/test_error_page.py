@@ -1,5 +1,6 @@
 """The error page: complete, escaped, readable, and about the project's code first."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,13 +88,13 @@ def test_syntax_error_points_at_its_file(tmp_path: Path) -> None:
     error = caught(compile, file.read_text(), str(file), "exec")
     shown = page(error)
     assert f"{file}:2" in shown
-    assert '<span class="failed"><i>    2</i> def two(:</span>' in shown
+    assert '<span class="failed"><i>    2</i> def two(<mark>:</mark></span>' in shown
     assert error_page.where(error, lambda _: True) == (str(file), 2)
 
 
 def test_syntax_error_without_a_file_shows_its_text() -> None:
     shown = page(caught(compile, "def two(:", "<generated>", "exec"))
-    assert "def two(:" in shown
+    assert "def two(<mark>:</mark>" in shown
 
 
 def test_where_prefers_the_project() -> None:
@@ -119,3 +120,20 @@ def test_message_of_several_lines_and_notes() -> None:
     assert "<h1><b>ValueError</b> <span>first\nsecond</span></h1>" in shown
     assert "<title>ValueError: first</title>" in shown
     assert "a note" in shown
+
+
+def test_own_frames_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from levante.devtools.discover import find_target, load_target
+
+    (tmp_path / "frames_app.py").write_text("1 / 0\n")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(ZeroDivisionError) as caught:
+        load_target(find_target(tmp_path / "frames_app.py"))
+    error = caught.value.with_traceback(caught.value.__traceback__.tb_next)  # without this test's own frame
+    trace = error_page.own_frames_removed(error).__traceback__
+    assert trace.tb_frame.f_code.co_filename == str(tmp_path / "frames_app.py")
+
+
+def test_error_of_our_own_keeps_its_frames() -> None:
+    error = caught(error_page.render, None)
+    assert error_page.own_frames_removed(error).__traceback__ is not None

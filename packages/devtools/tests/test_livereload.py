@@ -4,12 +4,14 @@ import asyncio
 
 import pytest
 
+from levante.devtools import make_mocked_request
 from levante.devtools.livereload import (
     SCRIPT_PATH,
     SOCKET_PATH,
     DevTools,
     broken_app,
     insert_script,
+    is_navigation,
     policy_nonce,
     script_tag,
 )
@@ -201,6 +203,35 @@ async def test_broken_app_answers_everything(levante_client) -> None:
     assert "shop/views.py:3" in text
     plain = await client.get("/")
     assert (await plain.text()).startswith("shop does not start: SyntaxError: invalid syntax")
+
+
+async def test_navigation_to_a_leaving_server_is_sent_to_the_new_one(levante_client) -> None:
+    devtools = tools()
+
+    async def page(request: Request) -> Response:
+        return Response(text="old", content_type="text/html")
+
+    client = await levante_client(app_with(page, devtools))
+    await devtools.let_go(WSCloseCode.SERVICE_RESTART, grace=0, patience=0)
+    navigation = {"Sec-Fetch-Mode": "navigate"}
+    response = await client.get("/a%20b?c=1", headers=navigation, allow_redirects=False)
+    assert (response.status, response.headers["Location"]) == (307, "/a%20b?c=1")
+    assert response.headers["Connection"] == "close"
+    other = await client.get("/", allow_redirects=False)
+    assert (other.status, other.headers["Connection"]) == (200, "close")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "mode", "sent_on"),
+    [
+        ("GET", "/a?b", "navigate", True),
+        ("GET", "//evil.example/", "navigate", False),
+        ("POST", "/a", "navigate", False),
+        ("GET", "/a", "cors", False),
+    ],
+)
+def test_only_navigations_within_the_site_are_sent_on(method: str, path: str, mode: str, sent_on: bool) -> None:
+    assert is_navigation(make_mocked_request(method, path, {"Sec-Fetch-Mode": mode})) is sent_on
 
 
 async def test_letting_go_ends_streams_and_sockets_but_lets_requests_complete(levante_client) -> None:

@@ -3,7 +3,6 @@
 import importlib.util
 import logging
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -21,18 +20,6 @@ def test_access_line_is_short_and_safe() -> None:
 @pytest.mark.parametrize(("size", "shown"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_500_000, "2.5 MB")])
 def test_sizes(size: int, shown: str) -> None:
     assert worker._size(size) == shown
-
-
-def test_own_frames_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from levante.devtools.discover import find_target, load_target
-
-    (tmp_path / "frames_app.py").write_text("1 / 0\n")
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    with pytest.raises(ZeroDivisionError) as caught:
-        load_target(find_target(tmp_path / "frames_app.py"))
-    error = caught.value.with_traceback(caught.value.__traceback__.tb_next)  # without this test's own frame
-    trace = worker.own_frames_removed(error).__traceback__
-    assert trace.tb_frame.f_code.co_filename == str(tmp_path / "frames_app.py")
 
 
 def test_syntax_error_in_one_line() -> None:

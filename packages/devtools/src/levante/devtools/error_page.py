@@ -7,12 +7,16 @@ development.
 """
 
 import html
+import importlib
 import linecache
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
+# Files whose frames stand above the project's: ours, and the machinery of imports.
+OWN_FRAMES = (str(Path(__file__).parent), "<frozen importlib", importlib.__file__)
 # Lines of source shown before and after the one that failed.
 CONTEXT = 4
 # A recursion error has a thousand frames; the first and last of them say it all.
@@ -67,6 +71,14 @@ def where(error: BaseException, is_project: Callable[[str], bool]) -> tuple[str,
     return chosen[-1] if chosen else None
 
 
+def own_frames_removed(error: BaseException) -> BaseException:
+    """`error`, its traceback starting where the project's code does: how that was called helps nobody."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(OWN_FRAMES):
+        trace = trace.tb_next
+    return error.with_traceback(trace) if trace is not None or isinstance(error, SyntaxError) else error
+
+
 def _headline(summary: traceback.TracebackException) -> str:
     """The type and the message; a syntax error's comes after indented lines about its place, notes come after it."""
     return next((line for line in summary.format_exception_only() if not line.startswith("  ")), "").strip()
@@ -115,14 +127,13 @@ def _render_frame(frame: traceback.FrameSummary, *, project: bool, last: bool) -
 
 
 def _render_syntax(summary: traceback.TracebackException) -> str:
-    filename, line = summary.filename or "?", int(summary.lineno or 0)
-    text = (summary.text or "").rstrip("\n")
-    caret = " " * (max(int(summary.offset or 1), 1) - 1) + "^"
-    code = _source(filename, line, mark=(None, None)) or f"<pre>{html.escape(text)}</pre>"
-    return (
-        f'<details class="project" open><summary><code>{html.escape(f"{filename}:{line}")}</code></summary>{code}'
-        f"<pre>{html.escape(text)}\n{caret}</pre></details>"
-    )
+    filename, line, text = summary.filename or "?", int(summary.lineno or 0), (summary.text or "").rstrip("\n")
+    start = max(int(summary.offset or 1), 1) - 1
+    end = max(int(summary.end_offset or 0) - 1, start + 1)
+    mark = (len(text[:start].encode()), len(text[:end].encode()))
+    code = _source(filename, line, mark=mark) or f"<pre><span>{_marked(text, mark)}</span></pre>"
+    place = html.escape(f"{filename}:{line}")
+    return f'<details class="project" open><summary><code>{place}</code></summary>{code}</details>'
 
 
 def _source(filename: str, line: int, *, mark: tuple[int | None, int | None]) -> str:

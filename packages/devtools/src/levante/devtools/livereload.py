@@ -65,6 +65,8 @@ class DevTools:
     async def _handle(self, request: Request, handler: Handler) -> StreamResponse:
         if request.path.startswith(PREFIX) and self.livereload:
             return await self._own(request)
+        if self._leaving and is_navigation(request):  # a tab that reloads over its old connection: to the new server
+            return Response(status=307, headers={"Location": request.raw_path, "Cache-Control": "no-store"})
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a request runs outside of a task")
@@ -76,6 +78,7 @@ class DevTools:
         except Exception as error:
             if not wants_html(request):
                 raise
+            error_page.own_frames_removed(error)
             logger.exception("error in %s %s", request.method, request.path)
             return self.page(error, heading=f"{request.method} {request.path} failed", request=request)
         finally:
@@ -200,6 +203,13 @@ def broken_app(devtools: DevTools, error: BaseException, *, heading: str) -> App
 def wants_html(request: Request) -> bool:
     """Whether the client names HTML among what it accepts: a browser that opens a page does, curl does not."""
     return "text/html" in request.headers.get("Accept", "")
+
+
+def is_navigation(request: Request) -> bool:
+    """Whether a browser asks for a page of its own accord, and may be sent to the same address once more."""
+    path = request.raw_path
+    browsing = request.method == "GET" and request.headers.get("Sec-Fetch-Mode") == "navigate"
+    return browsing and path.startswith("/") and not path.startswith("//")  # `//host` would lead elsewhere
 
 
 def same_origin(request: Request) -> bool:

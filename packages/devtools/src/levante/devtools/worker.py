@@ -18,7 +18,6 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
@@ -143,7 +142,7 @@ class Worker:
 
     async def _start_broken(self, error: BaseException) -> AppRunner:
         heading = f"{self._target.name} does not start"
-        echo("".join(traceback.format_exception(own_frames_removed(error))).rstrip())
+        echo("".join(traceback.format_exception(error_page.own_frames_removed(error))).rstrip())
         runner = AppRunner(broken_app(self._devtools, error, heading=heading), access_log=None)
         await runner.setup()
         return runner
@@ -202,18 +201,6 @@ def _first_line(error: BaseException) -> str:
     if isinstance(error, SyntaxError):  # its str() repeats the place
         return str(error.msg)
     return (str(error).strip().splitlines() or [""])[0]
-
-
-def own_frames_removed(error: BaseException) -> BaseException:
-    """`error`, its traceback starting where the project's code does: how it was loaded helps nobody."""
-    mine = str(Path(__file__).parent)
-    trace = error.__traceback__
-    while trace is not None and (
-        trace.tb_frame.f_code.co_filename.startswith((mine, "<frozen importlib"))
-        or trace.tb_frame.f_code.co_filename == importlib.__file__
-    ):
-        trace = trace.tb_next
-    return error.with_traceback(trace)
 
 
 def reload_templates(app: Application) -> None:
