@@ -1,6 +1,7 @@
 """`devtools new` and `devtools add resource`: what they make, what they refuse, and that a failure leaves nothing
 behind."""
 
+import signal
 import stat
 from pathlib import Path
 
@@ -130,6 +131,13 @@ def test_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(KeyboardInterrupt):
         new_service(ServiceName("shop", "shop"), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_termination_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate, "run_tests", lambda _: signal.raise_signal(signal.SIGTERM))
+    result = new("shop", "--into", str(tmp_path / "services"))
+    assert result.exit_code == 128 + signal.SIGTERM
+    assert not list(tmp_path.iterdir())
 
 
 def test_template_and_part_that_do_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """The live list of [[ cookiecutter.plural | replace("_", " ") ]]: every open browser hears of each change."""
 
+import asyncio
+
 from levante.devtools.testing import TestClient
 
 URL = "/[[ cookiecutter.plural ]]"
@@ -29,6 +31,7 @@ async def test_changes_reach_every_browser(client: TestClient) -> None:
 
 async def test_server_that_stops_says_goodbye(client: TestClient) -> None:
     socket = await client.ws_connect(f"{URL}/live")
+    goodbye = asyncio.create_task(socket.receive(timeout=5))
     await client.server.close()
-    await socket.receive(timeout=5)
+    await goodbye
     assert socket.close_code == 1001

@@ -5,10 +5,12 @@ of a tool are exit status 1."""
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -214,12 +216,20 @@ def refusals() -> Iterator[None]:
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """Turn what went wrong on the way into its text on stderr and exit status 1."""
+    """Turn what went wrong on the way into its text on stderr and exit status 1. SIGTERM ends the block as Ctrl-C
+    does, so that what is half made is removed."""
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
     except (ToolFailed, OSError) as error:
         click.echo(f"failed, nothing was left behind: {error}", err=True)
         raise SystemExit(FAILED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def _database_url(database: str) -> str | None:

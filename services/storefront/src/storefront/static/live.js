@@ -1,5 +1,5 @@
-// Keeps a list as the server has it: every change arrives on a WebSocket, as the row that the server rendered. After a gap the rows
-// are fetched again, because changes may have been missed.
+// Keeps a list as the server has it: every change arrives on a WebSocket, as the row that the server rendered. Whenever the socket opens
+// the rows are fetched once, because changes may have been missed since they were last shown.
 
 const list = document.querySelector("[data-live]");
 const rows = list.querySelector("[data-rows]");
@@ -10,7 +10,7 @@ const pageSize = Number(list.dataset.pageSize);
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 30_000;
 let wait = FIRST_WAIT;
-let connectedBefore = false;
+let changes = 0;
 
 function rowOf(html) {
   const template = document.createElement("template");
@@ -21,6 +21,7 @@ function rowOf(html) {
 }
 
 function apply({ action, id, html, total: count }) {
+  changes += 1;
   total.textContent = count;
   const present = rows.querySelector(`[data-id="${Number(id)}"]`);
   if (action === "deleted") {
@@ -34,10 +35,14 @@ function apply({ action, id, html, total: count }) {
 }
 
 async function refresh() {
-  const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+  const before = changes;
+  // Without cookies: the rows are everybody's, and a message that waits for this person is not used up unseen.
+  const response = await fetch(location.href, { credentials: "omit", headers: { Accept: "text/html" } });
   if (!response.ok) return;
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  rows.replaceChildren(...page.querySelectorAll("[data-rows] > tr"));
+  if (changes !== before) return refresh(); // this answer may be older than what has arrived meanwhile
+  const fetched = page.querySelector("[data-rows]");
+  if (fetched.innerHTML !== rows.innerHTML) rows.replaceChildren(...fetched.children);
   total.textContent = page.querySelector("[data-total]").textContent;
 }
 
@@ -48,8 +53,7 @@ function connect() {
   socket.addEventListener("open", () => {
     wait = FIRST_WAIT;
     list.dataset.state = "live";
-    if (connectedBefore) refresh();
-    connectedBefore = true;
+    refresh();
   });
   socket.addEventListener("message", (event) => apply(JSON.parse(event.data)));
   socket.addEventListener("close", () => {
