@@ -170,6 +170,13 @@ def test_environment_mode_can_be_chosen(tmp_path: Path) -> None:
     assert child_environment(target, {})["LEVANTE_ENV"] == "staging"
 
 
+def test_unreadable_environment_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("")
+    (tmp_path / ".env").write_bytes(b"A=\xff\xfe\n")
+    with pytest.raises(TargetError, match=r"\.env cannot be read"):
+        child_environment(find_target(tmp_path), {})
+
+
 def test_target_goes_to_another_process(tmp_path: Path) -> None:
     target = find_target(service(tmp_path))
     assert Target.from_json(target.to_json()) == target

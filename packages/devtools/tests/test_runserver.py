@@ -1,5 +1,6 @@
 """`devtools runserver` as a user has it: a process, a folder of files, a browser's requests."""
 
+import asyncio
 import base64
 import contextlib
 import http.client
@@ -16,6 +17,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from levante.devtools import runserver
+from levante.devtools.launch import Launcher
+from levante.devtools.ports import bind
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="drives processes by POSIX signals")
 
@@ -496,3 +501,68 @@ def test_usage_errors_are_one_line_and_status_2(tmp_path: Path, arguments: list[
     assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+class FailingLauncher(Launcher):
+    """Starts nothing; reports what the test wants to happen at each step."""
+
+    at_open: tuple[dict[str, str], ...] = ()
+    at_start: tuple[dict[str, object], ...] = ()
+
+    async def open(self, modules) -> None:
+        for message in self.at_open:
+            asyncio.get_running_loop().call_soon(self._report, self, message)
+
+    def preload(self, modules) -> None:
+        raise AssertionError
+
+    def start(self, order, control) -> None:
+        control.close()
+        for message in self.at_start:
+            asyncio.get_running_loop().call_soon(self._report, self, {**message, "child": order["child"]})
+
+    def kill(self, child: int) -> None:
+        self._report(self, {"event": "exit", "child": child, "status": -9})
+
+    async def close(self) -> None:
+        pass
+
+
+async def run_with(project: Path, monkeypatch: pytest.MonkeyPatch, **steps: tuple) -> int:
+    monkeypatch.setattr(runserver, "mind_signals", lambda act: None)
+    monkeypatch.setattr(runserver, "launcher_class", lambda: type("Launched", (FailingLauncher,), steps))
+    server = runserver.DevServer(project, bind("127.0.0.1", 0), livereload=True, verbose=False)
+    async with asyncio.timeout(PATIENCE):
+        return await server.run()
+
+
+async def test_fork_server_that_cannot_live_ends_the_run(project: Path, monkeypatch, capsys) -> None:
+    assert await run_with(project, monkeypatch, at_open=({"event": "gone"},)) == 1
+    assert "the fork server ended twice" in capsys.readouterr().out
+
+
+async def test_server_that_cannot_even_show_its_end_ends_the_run(project: Path, monkeypatch, capsys) -> None:
+    assert await run_with(project, monkeypatch, at_start=({"event": "exit", "status": 3},)) == 1
+    assert "the server process exited with status 3 twice" in capsys.readouterr().out
+
+
+async def test_files_that_cannot_be_watched_end_the_run(project: Path, monkeypatch, capsys) -> None:
+    async def no_watch(tree, stop):
+        raise OSError("limit of watches reached")
+        yield
+
+    monkeypatch.setattr(runserver, "watch", no_watch)
+    assert await run_with(project, monkeypatch) == 1
+    assert "cannot be watched: limit of watches reached" in capsys.readouterr().out
+
+
+async def test_slow_start_is_said(project: Path, monkeypatch, capsys) -> None:
+    async def leave_later(tree, stop):
+        await asyncio.sleep(0.05)
+        raise OSError("enough")
+        yield
+
+    monkeypatch.setattr(runserver, "watch", leave_later)
+    monkeypatch.setattr(runserver, "SLOW_START", 0.0)
+    await run_with(project, monkeypatch)
+    assert "takes longer than 0 s" in capsys.readouterr().out

@@ -136,3 +136,9 @@ async def test_watch_ends_when_told_to(root: Path) -> None:
     asyncio.get_running_loop().call_later(0.05, stop.set)
     async with asyncio.timeout(WAIT):
         assert [change async for change in watch(tree(root), stop)] == []
+
+
+async def test_folder_that_goes_before_it_is_watched_is_forgotten(root: Path) -> None:
+    seen, page = tree(root), root / "src/shop/page.html"
+    seen.folders.append(root / "gone")
+    assert [change.paths for change in await changes_of(seen, lambda: page.write_text("new"))] == [(page,)]

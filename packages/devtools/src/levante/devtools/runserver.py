@@ -71,7 +71,8 @@ class DevServer:
         self._tree = Tree(target)
         self._terminal = TerminalSettings()
         self._children: dict[int, Child] = {}
-        self._launcher: Launcher | None = None
+        self._launcher: Launcher | None = None  # the newest of these
+        self._launchers: set[Launcher] = set()
         self._serving: Child | None = None
         self._starting: Child | None = None
         self._modules: list[str] = []
@@ -99,10 +100,16 @@ class DevServer:
 
     async def _boot(self, because: str) -> None:
         old, self._launcher = self._launcher, self._new_launcher()
+        self._launchers.add(self._launcher)
         await self._launcher.open([name for name in self._modules if name not in self._threaded])
         await self._start(because)
-        if old is not None and not any(child.launcher is old for child in self._children.values()):
-            await old.close()
+        if old is not None and not self._has_children(old):
+            await self._close(old)
+
+    async def _close(self, launcher: Launcher) -> None:
+        if launcher in self._launchers:
+            self._launchers.remove(launcher)
+            await launcher.close()
 
     def _new_launcher(self) -> Launcher:
         options = {"target": self._target.to_json(), "livereload": self._livereload, "verbose": self._verbose}
@@ -207,7 +214,7 @@ class DevServer:
         if child is None or self._stop.is_set():
             return
         if child.launcher is not self._launcher and not self._has_children(child.launcher):
-            self._background(child.launcher.close())
+            self._background(self._close(child.launcher))
         if child.leaving:
             self._retry_alone()
             return
@@ -298,13 +305,10 @@ class DevServer:
                 await asyncio.wait_for(self._changed.wait(), left)
             except TimeoutError:
                 break
-        launchers = {child.launcher for child in self._children.values()}
         for child in self._children.values():
             child.launcher.kill(child.number)
-        if self._launcher is not None:
-            launchers.add(self._launcher)
-        for launcher in launchers:
-            await launcher.close()
+        for launcher in list(self._launchers):
+            await self._close(launcher)
         self._bound.listening.close()
         self._terminal.restore()
 

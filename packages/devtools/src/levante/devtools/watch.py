@@ -161,7 +161,7 @@ async def watch(tree: Tree, stop: asyncio.Event) -> AsyncIterator[Change]:
                 change = tree.rescan() if any(_is_folder(path, known) for path in paths) else tree.update(paths)
         finally:
             batch.cancel()
-            await asyncio.wait([batch])
+            await asyncio.gather(batch, return_exceptions=True)  # whatever it was, the next watch meets it again
             await events.aclose()
 
 
