@@ -62,6 +62,7 @@ def test_service_is_made(made: tuple[Path, str]) -> None:
     assert not list(service.rglob("__pycache__"))
 
 
+@pytest.mark.hardening("S4")
 def test_key_is_private_and_new(service: Path) -> None:
     environment = service / ".env"
     assert stat.S_IMODE(environment.stat().st_mode) == 0o600

@@ -14,7 +14,8 @@ async def error_pages(request: web.Request, handler: Handler) -> web.StreamRespo
     except web.HTTPError as error:
         if not error.headers["Content-Type"].startswith("text/plain"):
             raise  # it has a form of its own, as a problem has that names fields
-        context = {"status": error.status, "reason": error.reason, "detail": error.text}
+        said = error.text if error.text != f"{error.status}: {error.reason}" else ""
+        context = {"status": error.status, "reason": error.reason, "detail": said}
         response = templating.render_template("error.html", request, context, status=error.status)
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
