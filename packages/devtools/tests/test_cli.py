@@ -40,10 +40,22 @@ def test_version_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "levante-web is not installed" in CliRunner().invoke(main, ["version"]).output
 
 
-def test_unknown_command_is_one_line_and_status_2() -> None:
-    done = CliRunner().invoke(main, ["nonsense"])
-    assert done.exit_code == 2
-    assert "No such command" in done.output.splitlines()[-1]
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense"], "Error: No such command 'nonsense'."),
+        (["--nonsense"], "Error: No such option '--nonsense'."),
+        (["routes", "--nonsense"], "Error: No such option '--nonsense'."),
+        (["routes", "a", "b"], "Error: Got unexpected extra argument (b)"),
+    ],
+)
+def test_usage_errors_are_one_line_and_status_2(arguments: list[str], message: str) -> None:
+    done = CliRunner().invoke(main, arguments)
+    assert (done.exit_code, done.output) == (2, f"{message}\n")
+
+
+def test_no_command_shows_the_help() -> None:
+    assert "runserver" in CliRunner().invoke(main, []).output
 
 
 def test_module_is_the_command_and_imports_no_server() -> None:

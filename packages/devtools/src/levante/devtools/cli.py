@@ -3,7 +3,10 @@
 A usage error is one clear line on stderr and exit status 2 (click.UsageError), never a traceback.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -14,6 +17,10 @@ COMMANDS = {
     "add": ("levante.devtools.generate", "add_group"),
     "routes": ("levante.devtools.routes", "routes_command"),
 }
+
+
+# Raised for a group that is called without a command, by click 8.2 and later.
+NO_ARGUMENTS: tuple[type[Exception], ...] = tuple(filter(None, [getattr(click.exceptions, "NoArgsIsHelpError", None)]))
 
 
 class LazyGroup(click.Group):
@@ -30,6 +37,28 @@ class LazyGroup(click.Group):
             return super().get_command(ctx, cmd_name)
         command: click.Command = getattr(import_module(home[0]), home[1])
         return command
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:  # Any: click's own parameters, handed on
+        """As click's; a usage error says one line."""
+        with one_line():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's; a usage error of a subcommand says one line."""
+        with one_line():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Let a usage error show its message alone, without the synopsis that click puts before it."""
+    try:
+        yield
+    except NO_ARGUMENTS:  # shows the help
+        raise
+    except click.UsageError as error:
+        error.ctx = None
+        raise
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
