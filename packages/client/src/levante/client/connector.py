@@ -249,6 +249,8 @@ class BaseConnector(abc.ABC):
             try:
                 async with asyncio.timeout(timeout.sock_connect):
                     connection = await self._dial(key, trace)
+            except ConnectionTimeoutError:
+                raise
             except TimeoutError as exc:
                 raise ConnectionTimeoutError(
                     f"no connection to {key.host}:{key.port} within {timeout.sock_connect} s"

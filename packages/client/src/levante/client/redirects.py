@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from .errors import InvalidUrlRedirectClientError, NonHttpUrlRedirectClientError
-from .origin import SECURE_SCHEMES, same_origin
+from .origin import SECURE_SCHEMES, is_legacy_ipv4, same_origin
 
 # Precedent: aiohttp, curl follows 30, browsers 20; an honest chain is shorter than five.
 MAX_REDIRECTS = 10
@@ -55,6 +55,8 @@ def next_hop(
         raise NonHttpUrlRedirectClientError(target, f"expected one of the schemes {sorted(schemes)}")
     if not target.raw_host:
         raise InvalidUrlRedirectClientError(target, "the redirect has no host")
+    if is_legacy_ipv4(target.raw_host):
+        raise InvalidUrlRedirectClientError(target, "an IPv4 address must be written as four decimal numbers")
     if url.scheme in SECURE_SCHEMES and target.scheme not in SECURE_SCHEMES and not allow_downgrade:
         raise InvalidUrlRedirectClientError(
             target,

@@ -131,16 +131,17 @@ async def _run(
 ) -> ClientResponse:  # fmt: skip
     """Run the journey under its deadline, and tell the traces."""
     trace = options.trace
-    deadline = options.deadline = defaults.deadlines.start(timeout)
+    deadline = defaults.deadlines.start(timeout)
+    if deadline is None:
+        return await _traced(journey, body, trace)
     try:
-        if deadline is None:
-            return await _traced(journey, body, trace)
         with deadline:
-            return await _traced(journey, body, trace)
+            response = await _traced(journey, body, trace)
     except BaseException:
-        if deadline is not None:
-            deadline.cancel()
+        deadline.cancel()
         raise
+    response.watch(deadline)
+    return response
 
 
 async def _traced(journey: Journey, body: object, trace: Trace | None) -> ClientResponse:

@@ -73,7 +73,7 @@ def _scoped(address: tuple[Any, ...]) -> str:
     host: str = address[0]
     if len(address) == 4 and address[3] and "%" not in host:
         # A link-local IPv6 address means nothing without its interface.
-        return socket.getnameinfo((host, address[1], address[2], address[3]), NUMERIC_FLAGS)[0]
+        return socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0]
     return host
 
 

@@ -33,7 +33,8 @@ from .cookierules import make_morsel
 from .errors import ClientConnectionError, ClientResponseError, ContentTypeError, RequestInfo
 from .links import Links, parse_links
 from .request import ClientRequest
-from .transaction import Transaction
+from .timeouts import Deadline
+from .transaction import Transaction, released_error
 
 _JSON_TYPE = re.compile(r"application/(?:[\w.+-]+?\+)?json", re.IGNORECASE)
 _OCTETS = MediaType("application", "octet-stream")
@@ -82,15 +83,15 @@ class ClientResponse:
 
     def __del__(self) -> None:
         transaction = getattr(self, "_transaction", None)
-        if transaction is not None and not transaction.ended:
-            transaction.give_up(_released_error())
-            if self._request.session.loop.get_debug():
-                warnings.warn(
-                    f"unclosed response {self!r}: release() it or use `async with`",
-                    ResourceWarning,
-                    stacklevel=1,
-                    source=self,
-                )
+        if transaction is None or (transaction.ended and transaction.pump is None):
+            return
+        loop = self._request.session.loop
+        if loop.is_closed():
+            return  # whatever ran is gone with it
+        if not transaction.ended and loop.get_debug():
+            text = f"unclosed response {self!r}: release() it or use `async with`"
+            warnings.warn(text, ResourceWarning, stacklevel=1, source=self)
+        transaction.give_up(released_error())
 
     @property
     def url(self) -> URL:
@@ -296,8 +297,7 @@ class ClientResponse:
     def release(self) -> None:
         """Let go: a body that is not complete is given up, and its connection closed. What was read stays."""
         self._released = True
-        if not self._transaction.ended:
-            self._transaction.give_up(_released_error())
+        self._transaction.give_up(released_error())
 
     def close(self) -> None:
         """As release(); the body cannot be read afterwards."""
@@ -305,10 +305,8 @@ class ClientResponse:
 
     async def wait_for_close(self) -> None:
         """Let go, and return when the request body is no longer being sent."""
-        self.release()
-        upload = self._transaction.upload
-        if upload is not None:
-            await asyncio.wait([upload])
+        self._released = True
+        await self._transaction.settle()
 
     async def __aenter__(self) -> "ClientResponse":
         self._in_context = True
@@ -323,6 +321,10 @@ class ClientResponse:
     def set_history(self, history: "tuple[ClientResponse, ...]") -> None:
         """For the session: the redirects before this."""
         self._history = history
+
+    def watch(self, deadline: Deadline) -> None:
+        """For the session: `deadline` bounds the reading of the body."""
+        self._transaction.watch(deadline)
 
     async def close_when_sent(self, body: Payload) -> None:
         """For the session: close `body`, which may still be read by the upload."""
@@ -341,7 +343,3 @@ class ClientResponse:
         if expected.lower() == "application/json":
             return _JSON_TYPE.fullmatch(self.content_type) is not None
         return expected.lower() in self.content_type
-
-
-def _released_error() -> ClientConnectionError:
-    return ClientConnectionError("the response was released before its body was complete")

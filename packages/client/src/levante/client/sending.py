@@ -24,7 +24,6 @@ from .decoding import ChunkSeen, Pump, response_decoder
 from .errors import ClientConnectionResetError, ClientConnectorError, ClientOSError, ServerDisconnectedError
 from .request import IDEMPOTENT_METHODS, ClientRequest
 from .response import CharsetResolver, ClientResponse
-from .timeouts import Deadline
 from .tracing import (
     Trace,
     TraceRequestHeadersSentParams,
@@ -49,7 +48,6 @@ class SendOptions:
     auto_decompress: bool
     transparent_retry: bool
     resolve_charset: CharsetResolver
-    deadline: Deadline | None = None
     trace: Trace | None = None
 
 
@@ -193,14 +191,12 @@ def _make_response(
     if (decoder is not None or seen is not None) and not (content.is_eof() and not content.total_bytes):
         pump = Pump(content, decoder, limit=options.limits.read_bufsize, seen=seen)
         content = pump.content
-    transaction = Transaction(exchange, lease, sent=sent, content=content, pump=pump, deadline=options.deadline)
+    transaction = Transaction(exchange, lease, sent=sent, content=content, pump=pump)
     if request.body is not None and not exchange.finished:
         transaction.stop_upload_at_eof()
     response = ClientResponse(request, transaction, head, resolve_charset=options.resolve_charset)
     if head.status != 101:
         transaction.start()
-    elif options.deadline is not None:
-        options.deadline.cancel()  # what follows is no request any more
     return response
 
 

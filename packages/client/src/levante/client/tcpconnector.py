@@ -2,6 +2,7 @@
 races them, and an address whose TLS handshake fails gives way to the next. Dialling a Unix socket is the short case
 of the same."""
 
+import asyncio
 import os
 import socket
 import ssl
@@ -20,6 +21,7 @@ from .errors import (
     ClientConnectorDNSError,
     ClientConnectorError,
     ClientConnectorSSLError,
+    ConnectionTimeoutError,
     ServerFingerprintMismatch,
     UnixClientConnectorError,
 )
@@ -186,19 +188,21 @@ class TCPConnector(BaseConnector):
             if context is None:
                 _, connection = await self._loop.create_connection(partial(self._protocol, key), sock=sock)
                 return connection
-            _, connection = await self._loop.create_connection(
-                partial(self._protocol, key),
-                sock=sock,
-                ssl=context,
-                server_hostname=key.server_hostname or key.host.rstrip("."),
-                ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT,
-            )
+            async with asyncio.timeout(TLS_HANDSHAKE_TIMEOUT):
+                _, connection = await self._loop.create_connection(
+                    partial(self._protocol, key),
+                    sock=sock,
+                    ssl=context,
+                    server_hostname=key.server_hostname or key.host.rstrip("."),
+                )
         except ssl.CertificateError as exc:
             raise ClientConnectorCertificateError(key, exc) from exc
         except ssl.SSLError as exc:
             raise ClientConnectorSSLError(key, exc) from exc
-        except TimeoutError:
-            raise
+        except TimeoutError as exc:
+            raise ConnectionTimeoutError(
+                f"the TLS handshake with {key.host}:{key.port} takes longer than {TLS_HANDSHAKE_TIMEOUT} s"
+            ) from exc
         except OSError as exc:
             raise ClientConnectorError(key, exc) from exc
         if isinstance(setting, Fingerprint):

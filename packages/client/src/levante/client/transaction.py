@@ -11,6 +11,7 @@ from levante.http import ClientExchange, Payload, StreamReader
 from .bodywriter import BodyWriter
 from .connector import Lease
 from .decoding import Pump
+from .errors import ClientConnectionError
 from .timeouts import Deadline
 from .translation import body_error
 
@@ -35,7 +36,7 @@ class Sent:
 class Transaction:
     """One request and its response on one connection, from the head of the response on."""
 
-    __slots__ = ("content", "deadline", "exchange", "lease", "pump", "sent", "upload")
+    __slots__ = ("_closer", "content", "deadline", "exchange", "lease", "pump", "sent", "upload")
 
     def __init__(
         self,
@@ -45,7 +46,6 @@ class Transaction:
         sent: Sent,
         content: StreamReader,
         pump: Pump | None = None,
-        deadline: Deadline | None = None,
     ) -> None:
         self.exchange = exchange
         self.lease = lease
@@ -53,7 +53,8 @@ class Transaction:
         self.pump = pump
         self.upload = sent.upload
         self.sent = sent
-        self.deadline = deadline
+        self._closer: asyncio.Task[None] | None = None
+        self.deadline: Deadline | None = None
 
     @property
     def ended(self) -> bool:
@@ -61,10 +62,16 @@ class Transaction:
         return self.lease.ended
 
     def start(self) -> None:
-        """Let the deadline and the end of the exchange call us from now on; the exchange may have ended already."""
-        if self.deadline is not None:
-            self.deadline.hand_over(self._out_of_time)
+        """Let the end of the exchange call us; it may have ended already."""
         self.exchange.on_done(self.complete)
+
+    def watch(self, deadline: Deadline) -> None:
+        """`deadline` bounds the rest of this transaction, which is that of the final response."""
+        if self.lease.ended:
+            deadline.cancel()
+        else:
+            self.deadline = deadline
+            deadline.hand_over(self._out_of_time)
 
     def stop_upload_at_eof(self) -> None:
         """When the answer is complete, nobody waits for the rest of the upload."""
@@ -83,31 +90,41 @@ class Transaction:
         self.lease.end()
 
     def give_up(self, error: Exception) -> None:
-        """Close the connection; whoever reads the body gets `error`. Does nothing after the end."""
+        """Stop what still runs and close the connection if it is still held; whoever reads the body gets `error`."""
+        if self.pump is not None:
+            self.pump.stop(error)
         if self.lease.ended:
             return
         if self.deadline is not None:
             self.deadline.cancel()
         if self.upload is not None:
             self.upload.cancel()
-        if self.pump is not None:
-            self.pump.stop(error)
-        elif not self.content.is_eof() and self.content.exception() is None:
+        if not self.content.is_eof() and self.content.exception() is None:
             self.content.set_exception(error)
         self.exchange.reset()
         self.lease.abort()
 
     def upgrade(self, protocol: asyncio.BaseProtocol) -> Lease:
         """Hand the connection over to `protocol`, and the lease to the caller; this transaction has ended then."""
+        if self.deadline is not None:
+            self.deadline.cancel()
         return self.lease.hand_over(self.exchange.upgrade(protocol))
 
     async def close_when_sent(self, body: Payload) -> None:
-        """Close `body` now, or when the upload that reads it has ended; then that is what `upload` stands for."""
-        upload = self.upload
-        if upload is None or upload.done():
+        """Close `body` now, or when the upload that reads it has ended."""
+        if self.upload is None or self.upload.done():
             await body.close()
         else:
-            self.upload = asyncio.ensure_future(_close_after(upload, body))
+            self._closer = asyncio.ensure_future(_close_after(self.upload, body))
+
+    async def settle(self) -> None:
+        """Let an upload whose answer is complete come to its end (it is stopped after UPLOAD_GRACE); give up what is
+        not complete; return when the request body is closed."""
+        if self.upload is not None and self.exchange.body.is_eof():
+            await asyncio.wait([self.upload])
+        self.give_up(released_error())
+        if self._closer is not None:
+            await asyncio.wait([self._closer])
 
     def _out_of_time(self) -> None:
         self.give_up(TimeoutError("the total timeout of the request passed while its body was read"))
@@ -125,7 +142,10 @@ class Transaction:
 
 
 async def _close_after(upload: "asyncio.Task[None]", body: Payload) -> None:
-    try:
-        await upload
-    finally:
-        await body.close()
+    await asyncio.wait([upload])
+    await body.close()
+
+
+def released_error() -> ClientConnectionError:
+    """What a reader gets who comes after somebody let the response go."""
+    return ClientConnectionError("the response was released before its body was complete")

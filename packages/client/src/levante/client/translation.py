@@ -2,7 +2,14 @@
 of this package's tree, with the original as `__cause__`. Where it happened decides: the same cut connection is a
 disconnect before the head of a response is complete, and a broken payload after it."""
 
-from levante.http import ExchangeTimeout, IncompleteMessage, LocalProtocolError, PeerDisconnected, ProtocolError
+from levante.http import (
+    ExchangeTimeout,
+    IllegalCharacter,
+    IncompleteMessage,
+    LocalProtocolError,
+    PeerDisconnected,
+    ProtocolError,
+)
 
 from .errors import (
     ClientConnectionResetError,
@@ -34,8 +41,10 @@ def body_error(exc: BaseException) -> BaseException:
 
 def head_error(exc: Exception, request_info: RequestInfo) -> Exception:
     """What the caller of a request sees instead of `exc`, which came before the head of the response was complete."""
-    if isinstance(exc, (ClientError, LocalProtocolError)):
+    if isinstance(exc, (ClientError, IllegalCharacter)):
         return exc
+    if isinstance(exc, LocalProtocolError):
+        return ClientPayloadError(f"the request cannot be sent: {exc.message}")
     if isinstance(exc, ExchangeTimeout):
         return SocketTimeoutError("the server did not answer for as long as sock_read allows")
     if isinstance(exc, IncompleteMessage):
