@@ -240,3 +240,68 @@ async def test_an_unclosed_connector_says_so(serve) -> None:
         gc.collect()
     assert ["unclosed connector" in str(warning.message) for warning in caught] == [True]
     await asyncio.sleep(0)
+
+
+@pytest.mark.parity("C20")
+async def test_a_repetition_does_not_meet_a_second_stale_connection(serve) -> None:
+    answered = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal answered
+        await reader.readuntil(b"\r\n\r\n")
+        answered += 1
+        while answered < 2:
+            await asyncio.sleep(0.001)
+        writer.write(OK)
+        if answered <= 2:
+            await reader.readuntil(b"\r\n\r\n")  # and close instead of answering
+
+    server = await serve(talk=talk)
+    async with ClientSession() as session:
+        for response in await asyncio.gather(session.get(server.url), session.get(server.url)):
+            await response.read()
+        assert session.connector._pool.idle_count == 2
+        async with session.get(server.url) as response:
+            assert await response.read() == b"ok"
+    assert server.connections == 3
+
+
+@pytest.mark.parity("C40")
+async def test_a_waiter_that_gets_a_used_connection_says_so(serve) -> None:
+    events = []
+
+    async def note(*_: object) -> None:
+        events.append("reused")
+
+    trace = TraceConfig()
+    trace.on_connection_reuseconn.append(note)
+    server = await serve()
+    async with ClientSession(connector=TCPConnector(limit=1), trace_configs=[trace]) as session:
+        for response in await asyncio.gather(session.get(server.url), session.get(server.url)):
+            await response.read()
+    assert events == ["reused"]
+    assert server.connections == 1
+
+
+async def test_a_grant_to_somebody_who_just_left_goes_to_the_next(serve) -> None:
+    server = await serve()
+    key = client.ConnectionKey("127.0.0.1", server.port, False, True)
+    async with TCPConnector(limit=1) as connector:
+        lease = await connector.acquire(key, ClientTimeout())
+        leaving = asyncio.create_task(connector.acquire(key, ClientTimeout()))
+        staying = asyncio.create_task(connector.acquire(key, ClientTimeout()))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        lease.end()  # before the cancelled task has had a turn to leave the queue
+        (await staying).end()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        granted = await connector.acquire(key, ClientTimeout())
+        leaving = asyncio.create_task(connector.acquire(key, ClientTimeout()))
+        await asyncio.sleep(0)
+        granted.end()  # the grant is made, and its holder is cancelled before it runs
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        assert connector._pool.leased_count == 0
+        assert connector._pool.idle_count == 1

@@ -317,7 +317,7 @@ class BaseConnector(abc.ABC):
     def _remember(self, connection: DialedConnection) -> None:
         self._open.add(connection)
         if len(self._open) >= self._prune_at:
-            self._open = {known for known in self._open if not known.is_closed()}
+            self._open = {known for known in self._open if not known.is_lost()}
             self._prune_at = max(PRUNE_FLOOR, 2 * len(self._open))
 
     def _arm_sweeper(self) -> None:
@@ -326,7 +326,7 @@ class BaseConnector(abc.ABC):
     def _sweep(self) -> None:
         self._sweeper = None
         self._settle()
-        self._open = {known for known in self._open if not known.is_closed()}
+        self._open = {known for known in self._open if not known.is_lost()}
         if self._open:
             self._arm_sweeper()
 

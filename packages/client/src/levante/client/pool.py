@@ -144,11 +144,6 @@ class Pool(Generic[C, W]):
         self._idle_count = 0
         return connections, waiters
 
-    def next_expiry(self) -> float | None:
-        """When the oldest idle connection will have waited long enough; None without idle ones."""
-        oldest = [queue[0].since for queue in self._idle.values()]
-        return min(oldest) + self._keepalive if oldest else None
-
     @property
     def waiting(self) -> bool:
         """Whether anybody waits for a connection."""

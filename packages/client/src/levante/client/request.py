@@ -3,7 +3,6 @@ its body and how that is framed. `ClientRequest` is what middlewares see and may
 
 import re
 from collections.abc import Iterable, Mapping
-from http.cookies import Morsel
 from typing import TYPE_CHECKING, Any
 
 from multidict import CIMultiDict, CIMultiDictProxy, istr
@@ -27,7 +26,7 @@ BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 # Methods that say nothing about a body when they have none (RFC 9110 section 8.6); all others send Content-Length: 0.
 BODILESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "CONNECT"})
 # The types that FormData takes as a collection of fields.
-FORM_TYPES = (dict, list, tuple)
+FORM_TYPES = (list, tuple, Mapping)
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -273,7 +272,7 @@ def as_payload(body: Any) -> Payload:  # Any: whatever the payload registry know
     """`body` as a payload: a form from mappings, pairs and FormData, the rest by the registry of payloads."""
     if isinstance(body, FormData):
         return body()
-    if isinstance(body, FORM_TYPES) or (isinstance(body, Mapping) and not isinstance(body, Morsel)):
+    if isinstance(body, FORM_TYPES):
         return FormData(body)()
     return get_payload(body)
 
