@@ -34,9 +34,9 @@ def test_methods() -> None:
 @pytest.mark.parity("V7")
 def test_versions() -> None:
     assert check_version(HttpVersion11) is HttpVersion11
-    assert check_version(HttpVersion10) is HttpVersion10
-    with pytest.raises(ValueError, match="HttpVersion11"):
-        check_version((1, 1))
+    for wrong in ((1, 1), HttpVersion10, "1.1", "1.1\r\nX: y"):
+        with pytest.raises(ValueError, match="HttpVersion11"):
+            check_version(wrong)
 
 
 @pytest.mark.parity("C6")

@@ -362,9 +362,9 @@ async def test_awaiting_and_entering(serve, session) -> None:
 
 
 @pytest.mark.parity("C1")
-async def test_http_1_0(serve) -> None:
+async def test_a_server_of_http_1_0(serve, session) -> None:
     server = await serve(b"HTTP/1.0 200 OK\r\n\r\nto the end", close=True)
-    async with ClientSession(version=HttpVersion10) as session, session.get(server.url) as response:
+    async with session.get(server.url) as response:
         assert await response.read() == b"to the end"
         assert response.version == HttpVersion10
 

@@ -22,7 +22,7 @@ from .tracing import Trace, TraceRequestRedirectParams
 MakeRequest = Callable[[str, URL, CIMultiDict[str], object], ClientRequest]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Route:
     """What stays the same on every hop."""
 

@@ -2,6 +2,7 @@
 before any I/O."""
 
 import ssl as ssl_module
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from yarl import URL
@@ -51,6 +52,7 @@ def same_origin(one: URL, other: URL) -> bool:
     )
 
 
+@lru_cache(maxsize=1024)
 def is_legacy_ipv4(host: str) -> bool:
     """Whether `host` is an IPv4 address in one of inet_aton's old spellings (`127.1`, `2130706433`, `0x7f.1`): libc
     would dial it, a filter of host names would not see it, so the client refuses it."""

@@ -1,23 +1,32 @@
-"""What a request method returns: an object that can be awaited, and used with `async with`, which releases what
-came."""
+"""What a request method returns: a coroutine that can also be used with `async with`, which ends what came of it."""
 
 from collections.abc import Coroutine, Generator
 from types import TracebackType
-from typing import Any
-
-from .response import ClientResponse
-from .websocket import ClientWebSocketResponse
+from typing import Any, Protocol, Self, TypeVar
 
 
-class PendingResponse(Coroutine[Any, Any, ClientResponse]):  # Any: what coroutines exchange with the loop
-    """A request that is made when awaited or entered."""
+class Ends(Protocol):
+    """A response or a WebSocket: something that `async with` ends."""
 
-    __slots__ = ("_coroutine", "_response")
+    async def __aenter__(self) -> Self: ...
 
-    def __init__(self, coroutine: Coroutine[Any, Any, ClientResponse]) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+R = TypeVar("R", bound=Ends)
+
+
+class Pending(Coroutine[Any, Any, R]):  # Any: what coroutines exchange with the loop
+    """A request that is made, or a WebSocket that is opened, when awaited or entered."""
+
+    __slots__ = ("_coroutine", "_result")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, R]) -> None:
         self._coroutine = coroutine
 
-    def __await__(self) -> Generator[Any, None, ClientResponse]:
+    def __await__(self) -> Generator[Any, None, R]:
         return self._coroutine.__await__()
 
     def send(self, value: Any) -> Any:
@@ -32,32 +41,11 @@ class PendingResponse(Coroutine[Any, Any, ClientResponse]):  # Any: what corouti
         """As for any coroutine."""
         self._coroutine.close()
 
-    async def __aenter__(self) -> ClientResponse:
-        self._response = await self._coroutine
-        return await self._response.__aenter__()
+    async def __aenter__(self) -> R:
+        self._result = await self._coroutine
+        return await self._result.__aenter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._response.__aexit__(kind, error, trace)
-
-
-class PendingWebSocket:
-    """A WebSocket that is opened when awaited or entered."""
-
-    __slots__ = ("_coroutine", "_websocket")
-
-    def __init__(self, coroutine: Coroutine[Any, Any, ClientWebSocketResponse]) -> None:
-        self._coroutine = coroutine
-
-    def __await__(self) -> Generator[Any, None, ClientWebSocketResponse]:
-        return self._coroutine.__await__()
-
-    async def __aenter__(self) -> ClientWebSocketResponse:
-        self._websocket = await self._coroutine
-        return self._websocket
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._websocket.close()
+        await self._result.__aexit__(kind, error, trace)

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from http.cookies import SimpleCookie
 from types import MappingProxyType, TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from multidict import CIMultiDictProxy
 from yarl import URL
@@ -308,7 +308,7 @@ class ClientResponse:
         self._released = True
         await self._transaction.settle()
 
-    async def __aenter__(self) -> "ClientResponse":
+    async def __aenter__(self) -> Self:
         self._in_context = True
         return self
 

@@ -30,7 +30,7 @@ from .options import (
     StrOrURL,
     limits_with,
 )
-from .pending import PendingResponse, PendingWebSocket
+from .pending import Pending
 from .request import LooseHeaders, canonical_names, check_headers, check_version
 from .requesting import perform
 from .response import CharsetResolver, ClientResponse
@@ -38,7 +38,7 @@ from .tcpconnector import TCPConnector
 from .timeouts import DEFAULT_TIMEOUT, DEFAULT_WS_TIMEOUT, ClientTimeout, ClientWSTimeout, DeadlineWheel
 from .tls import SSLArgument, check_ssl_argument
 from .tracing import TraceConfig
-from .websocket import MAX_MSG_SIZE, open_websocket
+from .websocket import MAX_MSG_SIZE, ClientWebSocketResponse, open_websocket
 
 USER_AGENT = "levante"
 
@@ -256,42 +256,42 @@ class ClientSession:
         """Close the session and leave its connector open."""
         self._connector = None
 
-    def request(self, method: str, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
+    def request(self, method: str, url: StrOrURL, **options: Unpack[RequestOptions]) -> Pending[ClientResponse]:
         """Make a request. See `RequestOptions` for the keyword arguments; awaiting gives the response once its head is
         here.
 
         Raises the ClientError tree, TimeoutError, and ValueError or TypeError for arguments that cannot be sent.
         """
-        return PendingResponse(self._request(method, url, options))
+        return Pending(self._request(method, url, options))
 
-    def get(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
+    def get(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> Pending[ClientResponse]:
         """GET `url`."""
-        return PendingResponse(self._request("GET", url, options))
+        return Pending(self._request("GET", url, options))
 
-    def options(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
+    def options(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> Pending[ClientResponse]:
         """OPTIONS `url`."""
-        return PendingResponse(self._request("OPTIONS", url, options))
+        return Pending(self._request("OPTIONS", url, options))
 
-    def head(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
+    def head(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> Pending[ClientResponse]:
         """HEAD `url`; redirects are not followed unless `allow_redirects=True`."""
         options.setdefault("allow_redirects", False)
-        return PendingResponse(self._request("HEAD", url, options))
+        return Pending(self._request("HEAD", url, options))
 
-    def post(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
+    def post(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> Pending[ClientResponse]:
         """POST to `url`."""
-        return PendingResponse(self._request("POST", url, options))
+        return Pending(self._request("POST", url, options))
 
-    def put(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
+    def put(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> Pending[ClientResponse]:
         """PUT to `url`."""
-        return PendingResponse(self._request("PUT", url, options))
+        return Pending(self._request("PUT", url, options))
 
-    def patch(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
+    def patch(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> Pending[ClientResponse]:
         """PATCH `url`."""
-        return PendingResponse(self._request("PATCH", url, options))
+        return Pending(self._request("PATCH", url, options))
 
-    def delete(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> PendingResponse:
+    def delete(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> Pending[ClientResponse]:
         """DELETE `url`."""
-        return PendingResponse(self._request("DELETE", url, options))
+        return Pending(self._request("DELETE", url, options))
 
     def ws_connect(
         self,
@@ -312,12 +312,12 @@ class ClientSession:
         params: Query = None,
         ssl: SSLArgument = True,
         server_hostname: str | None = None,
-    ) -> PendingWebSocket:
+    ) -> Pending[ClientWebSocketResponse]:
         """Open a WebSocket (RFC 6455). `compress`: window bits 9 to 15 to offer, 0 for none; `heartbeat`: seconds
         between pings; `max_msg_size` in bytes, 0 for no limit; `decode_text=False` gives text as bytes. The
         session's total timeout holds for the opening only. WSServerHandshakeError when the answer is no acceptable
         101."""
-        return PendingWebSocket(
+        return Pending(
             open_websocket(
                 self.request,
                 url,
