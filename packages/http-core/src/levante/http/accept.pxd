@@ -5,6 +5,7 @@ from levante.http.h1 cimport Connection
 from levante.http.heads cimport RequestHead
 from levante.http.links cimport Link
 
+cdef int _NOTHING
 cdef int _HEAD
 cdef int _DATA
 cdef int _END
@@ -47,7 +48,7 @@ cdef class AcceptedConnection(Link):
     @cython.locals(event=int)
     cdef bint _step(self) except -1
     cdef _wait_for_peer(self)
-    @cython.locals(exchange=Exchange)
+    @cython.locals(exchange=Exchange, event=int)
     cdef _begin(self, RequestHead head)
     cdef bint _refuse(self, object error) except -1
     @cython.locals(exchange=Exchange)

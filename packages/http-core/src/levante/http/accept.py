@@ -23,7 +23,7 @@ from .errors import (
     RemoteProtocolError,
 )
 from .exchange import Exchange
-from .h1 import POLL_DATA, POLL_END, POLL_HEAD, Role
+from .h1 import POLL_DATA, POLL_END, POLL_HEAD, POLL_NEED_DATA, Role
 from .heads import RequestHead
 from .limits import MAX_BACK_TO_BACK, MAX_DRAINED_BODY, MAX_UNPARSED, Limits, ServerTimeouts
 from .links import Link
@@ -41,6 +41,7 @@ if sys.version_info >= (3, 12):
     _TASK_OPTIONS["eager_start"] = True
 
 # Constants of other modules, typed when compiled.
+_NOTHING = POLL_NEED_DATA
 _HEAD = POLL_HEAD
 _DATA = POLL_DATA
 _END = POLL_END
@@ -206,6 +207,10 @@ class AcceptedConnection(Link):
         """Whether nothing is being answered and nothing of a further request has come."""
         return self._activity == _IDLE and self._h1.buffered() == 0
 
+    def buffered(self) -> int:
+        """How many bytes of further requests have been received and not been looked at."""
+        return self._h1.buffered()
+
     def close_when_idle(self) -> None:
         """Finish what is running with `Connection: close`, then close; an idle connection closes at once."""
         self._retiring = True
@@ -304,11 +309,13 @@ class AcceptedConnection(Link):
         # What came with the head belongs in the body before the service looks: a small one is then read without
         # waiting.
         try:
-            while self._h1.has_body_event():
-                if self._h1.poll() == _DATA:
+            event = self._h1.poll() if self._h1.has_body_event() else _NOTHING
+            while event == _DATA or event == _END:
+                if event == _DATA:
                     self._take_data()
                 else:
                     self._take_end()
+                event = self._h1.poll() if self._h1.has_body_event() else _NOTHING
         except RemoteProtocolError as error:
             body.set_exception(error)
         if exchange.continue_due:

@@ -3,6 +3,7 @@ cimport cython
 from levante.http.bodies cimport BodyDecoder, ChunkedDecoder, CloseDecoder, LengthDecoder
 from levante.http.headparser cimport HeadParser
 from levante.http.heads cimport Head, RequestHead, ResponseHead
+from levante.http.octets cimport span
 from levante.http.writers cimport FieldBlock, chunk, encode, field_block, last_chunk, request_line, status_line
 
 cdef int _NEED_DATA
@@ -38,6 +39,7 @@ cdef int _SERVER
 cdef int _HOST
 cdef int _FRAMING
 cdef object _VERSION_11
+cdef unsigned char _VALUE
 
 cdef class Connection:
     cdef public bint keep_alive
@@ -52,7 +54,7 @@ cdef class Connection:
     cdef Py_ssize_t _position
     cdef bytearray _more
     cdef bint _scanned
-    cdef bint _fresh_line
+    cdef bint _control
     cdef bint _eof
     cdef object _error
     cdef BodyDecoder _decoder

@@ -17,6 +17,7 @@ from .errors import IncompleteMessage, LimitExceeded, LocalProtocolError, Remote
 from .headparser import HeadParser
 from .heads import Head, RequestHead, ResponseHead
 from .limits import Limits
+from .octets import VALUE, span
 from .streams import NO_TRAILERS
 from .versions import HttpVersion11
 from .writers import (
@@ -119,6 +120,7 @@ _SERVER = SEEN_SERVER
 _HOST = SEEN_HOST
 _FRAMING = SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING
 _VERSION_11 = HttpVersion11
+_VALUE = VALUE
 
 
 class Connection:
@@ -126,11 +128,11 @@ class Connection:
 
     __slots__ = (
         "_buffer",
+        "_control",
         "_decoder",
         "_eof",
         "_error",
         "_framed",
-        "_fresh_line",
         "_informational",
         "_limits",
         "_method",
@@ -159,7 +161,7 @@ class Connection:
         self._position = 0
         self._more: bytearray | None = None
         self._scanned = False  # the beginning of a head has been parsed, and its rest is missing
-        self._fresh_line = False  # an LF has come since
+        self._control = False  # a control character, such as a line's end, has come since
         self._eof = False
         self._error: RemoteProtocolError | None = None
         self._decoder: BodyDecoder | None = None
@@ -195,8 +197,8 @@ class Connection:
                 self._more = bytearray(data)
             else:
                 self._more += data
-            if not self._fresh_line:
-                self._fresh_line = b"\n" in data
+            if not self._control:
+                self._control = span(data, 0, len(data), _VALUE) != len(data)
 
     def buffered(self) -> int:
         """How many received bytes have not been consumed."""
@@ -278,7 +280,7 @@ class Connection:
             self._more = None
 
     def _poll_head(self) -> int:
-        if self._scanned and not self._fresh_line and self._parser.can_wait(self.buffered()):
+        if self._scanned and not self._control and self._parser.can_wait(self.buffered()):
             return self._missing()
         self._join()
         end = len(self._buffer)
@@ -291,7 +293,7 @@ class Connection:
                 )
             head = self._parser.parse(self._buffer, self._position, end)
             self._scanned = head is None
-            self._fresh_line = False
+            self._control = self._buffer[end - 1] == 13  # whatever follows a CR is worth a look
             if head is None:
                 return self._missing()
             self._consume(self._parser.end)
