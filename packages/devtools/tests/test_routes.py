@@ -1,6 +1,9 @@
 """`devtools routes`: method, path, name and place of every handler."""
 
+import os
+import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from click.testing import CliRunner
@@ -27,6 +30,17 @@ async def create_app():
     app.add_subapp("/sub", below)
     return app
 """
+
+
+@pytest.fixture(autouse=True)
+def _process_is_put_back(monkeypatch: pytest.MonkeyPatch):
+    """The command belongs to a process of its own: it sets variables and imports the project."""
+    modules = set(sys.modules)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with mock.patch.dict(os.environ):
+        yield
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]
 
 
 def test_routes_are_listed_with_their_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

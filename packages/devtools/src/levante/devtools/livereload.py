@@ -158,13 +158,14 @@ class DevTools:
             except ConnectionResetError:
                 self._tabs.discard(socket)
 
-    async def let_go(self, code: WSCloseCode, *, grace: float, patience: float) -> None:
-        """End what runs, before the server is closed.
+    async def let_go(self, code: WSCloseCode, *, grace: float, patience: float, linger: float = 0.0) -> None:
+        """End what runs, before the server is closed, in seconds from now.
 
-        Tabs are closed now, WebSockets (with `code`) and event streams after `grace` seconds, and ordinary requests are
-        cancelled after `patience` seconds. The grace is also for connections that were accepted a moment ago and whose
-        request is still on its way: without it they would be closed unanswered.
+        Tabs are closed at once, WebSockets (with `code`) and event streams after `grace`, ordinary requests are
+        cancelled after that and `patience`. It returns after `linger` at the earliest: connections that were accepted a
+        moment ago, and whose request is still on its way, would otherwise be closed unanswered.
         """
+        lingering = asyncio.ensure_future(asyncio.sleep(linger))
         self._leaving = True
         await _close(self._tabs, code)
         await asyncio.sleep(grace)
@@ -176,6 +177,7 @@ class DevTools:
         for task in list(self._requests):
             logger.warning("a request did not end within %g s and is cancelled", patience)
             task.cancel()
+        await lingering
 
 
 async def _close(sockets: Iterable[WebSocketResponse], code: WSCloseCode) -> None:

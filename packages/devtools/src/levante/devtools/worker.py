@@ -37,6 +37,9 @@ STOP_PATIENCE = 30.0
 RELOAD_PATIENCE = 3.0
 # How long WebSockets and event streams outlive the new server's start, seconds.
 GRACE = 0.1
+# How long a replaced server listens to the connections that it has, seconds: on a busy machine, a client may need that
+# long to send the request for which it has connected.
+RELOAD_LINGER = 0.5
 # After the requests were waited for, there is nothing left that the runner should wait for, seconds.
 RUNNER_TIMEOUT = 1.0
 
@@ -186,6 +189,7 @@ class Worker:
             WSCloseCode.SERVICE_RESTART if reload else WSCloseCode.GOING_AWAY,
             grace=GRACE,
             patience=RELOAD_PATIENCE if reload else STOP_PATIENCE,
+            linger=RELOAD_LINGER if reload else 0.0,
         )
         await runner.cleanup()
 
