@@ -1,6 +1,8 @@
-"""A client of the simplest kind: it writes bytes to a socket and takes the answer apart, so that what it says about a server is nobody's opinion but its own."""
+"""A client of the simplest kind: it writes bytes to a socket and takes the answer apart by itself."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -87,6 +89,11 @@ class Peer:
             except ConnectionResetError:
                 return True
 
+    def reset(self) -> None:
+        """Be gone, as a client that crashed: not merely silent."""
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
     async def close(self) -> None:
         self.writer.close()
         try:
@@ -135,7 +142,7 @@ Serve = Callable[..., Awaitable[Served]]
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    """`await serve(app_or_handler, **runner arguments)`: an application, one handler for every path, or a `web.Server`."""
+    """`await serve(what, **runner arguments)`: an application, one handler for every path, or a `web.Server`."""
     running: list[Served] = []
 
     async def start(what: Any, **kwargs: Any) -> Served:
@@ -166,10 +173,10 @@ class NoTransport(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__({"peername": ("127.0.0.1", 5), "sockname": ("127.0.0.1", 80)})
-        self.written = b""
+        self.writes: list[bytes] = []
 
     def write(self, data: Any) -> None:
-        self.written += bytes(data)
+        self.writes.append(bytes(data))
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         pass
@@ -189,8 +196,14 @@ class NoTransport(asyncio.Transport):
 
 
 @pytest.fixture
+def transport() -> NoTransport:
+    """A transport to nowhere."""
+    return NoTransport()
+
+
+@pytest.fixture
 def make_request() -> Callable[..., Any]:
-    """A request that came by no connection: `make_request(method, target, headers)`; for what needs no body and no answer."""
+    """A request that came by no connection: `make_request(method, target, headers)`, where nothing is answered."""
     from levante.http.accept import AcceptedConnection
 
     def make(
@@ -215,7 +228,6 @@ def make_request() -> Callable[..., Any]:
         connection.data_received("\r\n".join([*lines, "", ""]).encode("utf-8"))
         exchange = connection.current
         assert exchange is not None or caught
-        request = kind(exchange if exchange is not None else caught[0], **kwargs)
-        return request
+        return kind(exchange if exchange is not None else caught[0], **kwargs)
 
     return make

@@ -20,7 +20,9 @@ class Handlers:
 
 
 @pytest.mark.parity("S1", "S68")
-@pytest.mark.parametrize("good", [handler, partial(handler, more=1), partial(partial(handler)), Handlers().method, Handlers(), web.View])
+@pytest.mark.parametrize(
+    "good", [handler, partial(handler, more=1), partial(partial(handler)), Handlers().method, Handlers(), web.View]
+)
 def test_what_can_be_a_handler(good: Any) -> None:
     assert checked_handler(good) is good
 

@@ -17,8 +17,9 @@ def all_exceptions() -> list[type[web.HTTPException]]:
 
 
 STATUSES = (
-    "200 201 202 203 204 205 206 300 301 302 303 304 305 307 308 400 401 402 403 404 405 406 407 408 409 410 411 412 413 414 "
-    "415 416 417 421 422 424 426 428 429 431 451 500 501 502 503 504 505 506 507 510 511"
+    "200 201 202 203 204 205 206 300 301 302 303 304 305 307 308 "
+    "400 401 402 403 404 405 406 407 408 409 410 411 412 413 414 415 416 417 421 422 424 426 428 429 431 451 "
+    "500 501 502 503 504 505 506 507 510 511"
 )
 
 
@@ -41,7 +42,12 @@ def test_the_text_is_status_and_reason_unless_given() -> None:
     assert not exc.empty_body
     assert exc
     exc = web.HTTPNotFound(text="no", reason="Gone Fishing", content_type="text/html", headers={"X-A": "1"})
-    assert (exc.text, exc.reason, exc.headers["Content-Type"], exc.headers["X-A"]) == ("no", "Gone Fishing", "text/html", "1")
+    assert (exc.text, exc.reason, exc.headers["Content-Type"], exc.headers["X-A"]) == (
+        "no",
+        "Gone Fishing",
+        "text/html",
+        "1",
+    )
     assert str(exc) == "Gone Fishing"
 
 

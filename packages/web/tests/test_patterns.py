@@ -34,7 +34,9 @@ def test_matching(path: str, text: str, found: dict[str, str] | None) -> None:
 
 
 @pytest.mark.parity("S4")
-@pytest.mark.parametrize("path", ["/{", "/}", "/{x", "/x}", "/{1x}", "/{x:}", "/{x:(}", "/{x}/{x}", "/{x-y}", "/{}", "/a{b}}"])
+@pytest.mark.parametrize(
+    "path", ["/{", "/}", "/{x", "/x}", "/{1x}", "/{x:}", "/{x:(}", "/{x}/{x}", "/{x-y}", "/{}", "/a{b}}"]
+)
 def test_bad_paths(path: str) -> None:
     with pytest.raises(ValueError, match="path"):
         compile_path(path)

@@ -93,5 +93,3 @@ def test_an_empty_path_is_the_root_in_the_end() -> None:
     assert resource.canonical == ""
     resource.freeze()
     assert resource.canonical == "/"
-
-

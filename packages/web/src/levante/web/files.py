@@ -38,7 +38,7 @@ for _suffix, _type in {
     ".gz": "application/gzip",
     ".br": "application/x-brotli",
     ".bz2": "application/x-bzip2",
-    ".Z": "application/x-compress",
+    ".z": "application/x-compress",  # looked up in lower case
     ".xz": "application/x-xz",
 }.items():
     CONTENT_TYPES.add_type(_type, _suffix)

@@ -14,10 +14,7 @@ Member = Any
 
 
 def problem_text(status: int, title: str | None = None, detail: str | None = None, **members: Member) -> str:
-    """The JSON text of a problem. ValueError when a member has the name of one that the other arguments give."""
-    taken = {"status", "title", "detail"} & members.keys()
-    if taken:
-        raise ValueError(f"{', '.join(sorted(taken))}: given twice")
+    """The JSON text of a problem; the arguments are those of `problem`."""
     content: dict[str, Member] = {"title": title or reason_phrase(status) or "Error", "status": status}
     if detail is not None:
         content["detail"] = detail

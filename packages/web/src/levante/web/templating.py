@@ -18,9 +18,10 @@ from .keys import AppKey, RequestKey
 from .middlewares.security_headers import LazyNonce
 from .request import Request
 from .response import Response
+from .stream_response import StreamResponse
 
 if TYPE_CHECKING:
-    from .types import Handler, StreamResponse
+    from .types import Handler
 
 Context: TypeAlias = Mapping[str, Any]
 """What a template is rendered with. Any: templates take every type."""
@@ -138,14 +139,13 @@ def template(
 
     def decorate(function: F) -> F:
         @functools.wraps(function)
-        async def wrapped(*args: Any) -> "StreamResponse":
+        async def wrapped(*args: Any) -> StreamResponse:
             first = args[-1]
             request: Request = first.request if isinstance(first, AbstractView) else first
             context = await function(*args)
-            if not isinstance(context, Mapping) and context is not None:
-                return context  # type: ignore[no-any-return]  # the server says so if it is no response
-            render = get_env(request.app, app_key=app_key)
-            if render.is_async:
+            if isinstance(context, StreamResponse):
+                return context
+            if _environment(request, app_key).is_async:
                 return await render_template_async(
                     template_name, request, context, app_key=app_key, encoding=encoding, status=status
                 )
@@ -172,12 +172,16 @@ async def request_processor(request: Request) -> dict[str, Request]:
     return {"request": request}
 
 
+def _environment(request: Request, app_key: AppKey[jinja2.Environment]) -> jinja2.Environment:
+    """That of the current application, else of the nearest one around it."""
+    found = request.config_dict.get(app_key)
+    return get_env(request.app, app_key=app_key) if found is None else found
+
+
 def _prepare(
     template_name: str, request: Request, context: Context | None, app_key: AppKey[jinja2.Environment]
 ) -> tuple[jinja2.Template, dict[str, Any]]:
-    environment = request.config_dict.get(app_key)
-    if environment is None:
-        environment = get_env(request.app, app_key=app_key)
+    environment = _environment(request, app_key)
     if context is not None and not isinstance(context, Mapping):
         raise TypeError(f"the context of a template is a mapping; got {context!r}")
     try:

@@ -1,0 +1,151 @@
+import asyncio
+from typing import Any
+
+import pytest
+
+from levante import web
+from levante.web import forms
+
+URLENCODED = [("Content-Type", "application/x-www-form-urlencoded")]
+MULTIPART = [("Content-Type", "multipart/form-data; boundary=B")]
+
+
+def part(disposition: str, content: bytes, *more: str) -> bytes:
+    head = "\r\n".join([f"Content-Disposition: form-data; {disposition}", *more])
+    return b"--B\r\n" + head.encode() + b"\r\n\r\n" + content + b"\r\n"
+
+
+async def show(request: web.Request) -> web.Response:
+    found = []
+    for name, value in (await request.post()).items():
+        if isinstance(value, web.FileField):
+            found.append([name, value.filename, value.content_type, value.file.read().decode()])
+        elif isinstance(value, str):
+            found.append([name, value])
+        else:
+            found.append([name, "bytes", bytes(value).decode()])
+    return web.json_response(found)
+
+
+async def posted(serve: Any, headers: Any, body: bytes, **kwargs: Any) -> Any:
+    app = web.Application(**kwargs)
+    app.router.add_route("*", "/", show)
+    return await (await serve(app)).request("POST", "/", headers, body)
+
+
+@pytest.mark.parity("S24")
+async def test_urlencoded(serve: Any) -> None:
+    answer = await posted(serve, URLENCODED, b"a=1&b=&a=%C3%A9+x&c  \r\n")
+    assert answer.text == '[["a", "1"], ["b", ""], ["a", "\\u00e9 x"], ["c", ""]]'
+    answer = await posted(serve, [], b"a=1")
+    assert answer.text == '[["a", "1"]]'
+    answer = await posted(serve, [("Content-Type", "application/x-www-form-urlencoded; charset=latin-1")], b"a=%E9")
+    assert answer.text == '[["a", "\\u00e9"]]'
+
+
+@pytest.mark.parity("S24")
+async def test_what_is_no_form(serve: Any) -> None:
+    assert (await posted(serve, [("Content-Type", "text/plain")], b"a=1")).text == "[]"
+    served = await serve(show)
+    assert (await served.request("GET", "/", URLENCODED, b"a=1")).text == "[]"
+    assert (await served.request("POST", "/", MULTIPART)).text == "[]"
+
+
+@pytest.mark.parity("S24")
+async def test_multipart(serve: Any) -> None:
+    body = (
+        part('name="text"', "é".encode())
+        + part('name="file"; filename="a.txt"', b"content", "Content-Type: text/x-own; charset=utf-8")
+        + part('name="plain"; filename="b"', b"2")
+        + part('name="typed"', b"{}", "Content-Type: application/json")
+        + part('name="latin"', b"\xe9", "Content-Type: text/plain; charset=latin-1")
+        + b"--B--\r\n"
+    )
+    answer = await posted(serve, MULTIPART, body)
+    assert answer.text == (
+        '[["text", "\\u00e9"], ["file", "a.txt", "text/x-own", "content"], '
+        '["plain", "b", "application/octet-stream", "2"], ["typed", "bytes", "{}"], ["latin", "\\u00e9"]]'
+    )
+
+
+@pytest.mark.parity("S24")
+async def test_the_charset_field(serve: Any) -> None:
+    body = part('name="_charset_"', b"latin-1") + part('name="x"', b"\xe9") + b"--B--\r\n"
+    assert '["x", "\\u00e9"]' in (await posted(serve, MULTIPART, body)).text
+    body = part('name="_charset_"', b"nonsense") + part('name="x"', "é".encode()) + b"--B--\r\n"
+    assert '["x", "\\u00e9"]' in (await posted(serve, MULTIPART, body)).text
+    assert (await posted(serve, MULTIPART, part('name="x"', b"\xe9") + b"--B--\r\n")).status == 415
+
+
+@pytest.mark.parity("S24", "V12")
+@pytest.mark.parametrize(
+    "body",
+    [
+        part("filename=x", b"1") + b"--B--\r\n",
+        part('name="x"', b"1"),
+        part("name=x", b"--C--", "Content-Type: multipart/mixed; boundary=C") + b"--B--\r\n",
+        b"--B\r\nbroken\r\n\r\n\r\n--B--\r\n",
+        b"no boundary",
+    ],
+)
+async def test_malformed_forms(serve: Any, body: bytes) -> None:
+    assert (await asyncio.wait_for(posted(serve, MULTIPART, body), 5)).status == 400
+
+
+@pytest.mark.parity("V22", "V30", "V29")
+async def test_limits(serve: Any) -> None:
+    fields = b"".join(part(f'name="f{n}"', b"x" * 400) for n in range(5)) + b"--B--\r\n"
+    assert (await posted(serve, MULTIPART, fields, client_max_size=1500)).status == 413
+    assert (await posted(serve, URLENCODED, b"a" * 20, client_max_size=10)).status == 413
+    one = part('name="f"', b"x" * 1_500_000) + b"--B--\r\n"
+    assert (await posted(serve, MULTIPART, one, client_max_size=0)).status == 413
+    many = part('name="f"', b"", *(f"X-{n}: 1" for n in range(100))) + b"--B--\r\n"
+    assert (await posted(serve, MULTIPART, many)).status == 413
+    assert (await posted(serve, URLENCODED, b"&".join([b"a=1"] * 1001))).status == 413
+
+
+@pytest.mark.parity("S24")
+async def test_files_are_spooled_and_closed(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "SPOOL_SIZE", 1000)
+    kept: list[web.FileField] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        form = await request.post()
+        assert await request.post() is form
+        kept.extend(value for value in form.values() if isinstance(value, web.FileField))
+        return web.Response(text=str(sum(len(field.file.read()) for field in kept)))
+
+    served = await serve(handler)
+    body = part('name="big"; filename=b', b"x" * 5000) + part('name="small"; filename=s', b"y" * 10) + b"--B--\r\n"
+    assert (await served.request("POST", "/", MULTIPART, body)).text == "5010"
+    await served.close()
+    assert all(field.file.closed for field in kept)
+    assert len(kept) == 2
+
+
+async def test_files_are_closed_when_the_form_is_broken(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    real = forms.tempfile.SpooledTemporaryFile
+
+    def spy(*args: Any, **kwargs: Any) -> Any:
+        made.append(real(*args, **kwargs))
+        return made[-1]
+
+    monkeypatch.setattr(forms.tempfile, "SpooledTemporaryFile", spy)
+    served = await serve(show)
+    body = part('name="a"; filename=a', b"1") + part('name="b"; filename=b', b"2")[:-2]
+    assert (await served.request("POST", "/", MULTIPART, body)).status == 400
+    assert [file.closed for file in made] == [True, True]
+
+
+@pytest.mark.parity("S23")
+async def test_reading_parts_as_they_come(serve: Any) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        found = []
+        async for each in await request.multipart():
+            found.append([each.name, (await each.read()).decode()])
+        return web.json_response(found)
+
+    served = await serve(handler)
+    body = part('name="a"', b"1") + part('name="b"; filename=x', b"2") + b"--B--\r\n"
+    assert (await served.request("POST", "/", MULTIPART, body)).text == '[["a", "1"], ["b", "2"]]'
