@@ -52,6 +52,7 @@ class Suite:
         print(f"\n=== {self.name}", flush=True)
         started = time.monotonic()
         environment = {**os.environ, **self.environment, "COVERAGE_FILE": str(report.with_suffix(".coverage"))}
+        environment = {name: value for name, value in environment.items() if value}  # "" takes a variable away
         self.status = subprocess.run(command, cwd=self.cwd, env=environment, check=False).returncode
         self.seconds = time.monotonic() - started
         self.read(report)
