@@ -10,12 +10,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
-from http_support.loopback import Loopback  # noqa: E402 - found by the path above
+from http_support.loopback import Loopback
 
 
 @pytest.fixture
 async def loopback() -> AsyncIterator[Callable[..., Any]]:
-    """A factory of servers on loopback, each an awaitable Loopback; they and their connections are closed in the end."""
+    """A factory of servers on loopback; they and their connections are closed in the end."""
     servers: list[Loopback] = []
 
     async def start(service: Any, **options: Any) -> Loopback:

@@ -1,6 +1,8 @@
-"""What a server must make of the bytes of a request: the rows of the hardening catalogue, section 3.1, written from the RFCs.
+"""What a server must make of the bytes of a request: the rows of the hardening catalogue, section 3.1, written from the
+RFCs.
 
-Each case: (row, name, bytes, verdict). A verdict is the status that refuses it, or the events that accept it, as engine.serve() notes them.
+Each case: (row, name, bytes, verdict). A verdict is the status that refuses it, or the events that accept it, as
+engine.serve() notes them.
 """
 
 REQUEST = ("request", "GET", "/")

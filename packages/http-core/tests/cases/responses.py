@@ -1,7 +1,8 @@
-"""What a client must make of the bytes of a response: the rows of the hardening catalogue, section 3.5, written from the RFCs.
+"""What a client must make of the bytes of a response: the rows of the hardening catalogue, section 3.5, written from
+the RFCs.
 
-Each case: (row, name, request method, bytes, whether the server closes after them, verdict). A verdict is "error", or the events as
-engine.receive() notes them.
+Each case: (row, name, request method, bytes, whether the server closes after them, verdict). A verdict is "error", or
+the events as engine.receive() notes them.
 """
 
 OK = ("response", 200, "OK")

@@ -310,7 +310,7 @@ class AcceptedConnection(Link):
         # waiting.
         try:
             event = self._h1.poll() if self._h1.has_body_event() else _NOTHING
-            while event == _DATA or event == _END:
+            while event in (_DATA, _END):
                 if event == _DATA:
                     self._take_data()
                 else:

@@ -44,6 +44,7 @@ cdef class ChunkedDecoder(BodyDecoder):
     cdef bytearray _line
     cdef Py_ssize_t _trailer_size
     cdef list _fields
+    cdef object _failure
 
     @cython.locals(at=Py_ssize_t, first=bytes, joined=bytearray, ends=list, size=Py_ssize_t, stop=Py_ssize_t)
     cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -1

@@ -94,6 +94,7 @@ class ChunkedDecoder(BodyDecoder):
     __slots__ = (
         "_digits",
         "_extensions",
+        "_failure",
         "_fields",
         "_line",
         "_max_extensions",
@@ -115,9 +116,12 @@ class ChunkedDecoder(BodyDecoder):
         self._extensions = 0
         self._line = bytearray()  # a trailer line that was cut
         self._trailer_size = 0
+        self._failure: RemoteProtocolError | None = None
         self._fields: list[tuple[bytes, bytes]] = []
 
     def feed(self, data: bytes, start: int, end: int) -> int:
+        if self._failure is not None:
+            raise self._failure
         at = start
         first = b""
         joined: bytearray | None = None
@@ -140,10 +144,14 @@ class ChunkedDecoder(BodyDecoder):
                     if ends is None:
                         ends = []
                     ends.append(size)
-            elif self._state == _TRAILER:
-                at = self._trailer(data, at, end)
             else:
-                at = self._between(data, at, end)
+                try:
+                    at = self._trailer(data, at, end) if self._state == _TRAILER else self._between(data, at, end)
+                except RemoteProtocolError as error:
+                    if size == 0:
+                        raise
+                    self._failure = error  # first what came before it, as if it had been received alone
+                    break
         self.data = first if joined is None else bytes(joined)
         self.chunk_ends = ends
         return at

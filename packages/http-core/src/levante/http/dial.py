@@ -356,18 +356,17 @@ class DialedConnection(Link):
         exchange = self.current
         if transport is None or self.lost or exchange is None:
             raise self.disconnected_error()
-        self._upgraded = True
-        self._read_deadline = 0.0
-        self._write_deadline = 0.0
         rest = self._h1.trailing_data()
         self.resume_reading()
+        self._upgraded = True
+        self.current = None
+        self._ended(None)  # for us this is the end; the transport lives on
+        self.transport = None
         transport.set_protocol(protocol)
         receiver: Any = protocol  # protocols are known by their methods
         receiver.connection_made(transport)
         if rest:
             receiver.data_received(rest)
-        self.current = None
-        self._closing = True
         exchange.tell_done()
         return transport
 

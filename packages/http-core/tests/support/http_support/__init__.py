@@ -1,4 +1,6 @@
-"""Support for the tests of the HTTP engines: vectors, an engine harness, servers on loopback, the plain form as an alias."""
+"""Support for the tests of the HTTP engines: vectors, an engine harness, servers on loopback, the plain form as an
+alias.
+"""
 
 import runpy
 from pathlib import Path

@@ -1,5 +1,6 @@
 """Driving a sans-I/O connection through received bytes, and noting what it made of them in plain tuples."""
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator
 from types import ModuleType
@@ -21,7 +22,7 @@ def bytewise(data: bytes) -> list[bytes]:
 
 def cut(data: bytes, points: Iterable[int]) -> list[bytes]:
     edges = [0, *sorted(points), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False) if end > start]
+    return [data[start:end] for start, end in itertools.pairwise(edges) if end > start]
 
 
 def random_cuts(data: bytes, seed: int) -> list[bytes]:

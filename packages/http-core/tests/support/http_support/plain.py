@@ -1,4 +1,5 @@
-"""The plain form beside the compiled one in the same process: `levante_plain.http` is `levante.http` loaded from its `.py` files.
+"""The plain form beside the compiled one in the same process: `levante_plain.http` is `levante.http` loaded from its
+`.py` files.
 
 Relative imports inside the package make this work: an alias of the package pulls in aliases of its modules.
 """
