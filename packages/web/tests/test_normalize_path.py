@@ -87,3 +87,15 @@ async def test_malformed_requests_are_left_alone(serve: Any) -> None:
     peer = await (await serving(serve)).connect()
     await peer.send(b"GET / HTTP/1.1\r\n\r\n")
     assert (await peer.answer()).status == 400
+
+
+async def test_after_the_body_was_read(serve: Any) -> None:
+    async def read(request: web.Request, handler: Any) -> web.StreamResponse:
+        await request.read()
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    app = web.Application(middlewares=[read, normalize_path_middleware()])
+    app.router.add_post("/a/", ok)
+    served = await serve(app)
+    assert (await served.request("POST", "/a", body=b"x")).headers["Location"] == "/a/"

@@ -25,6 +25,8 @@ async def handler(request: web.Request) -> web.StreamResponse:
             raise ZeroDivisionError("secret")
         case "/timeout":
             raise TimeoutError
+        case "/refused":
+            raise ConnectionRefusedError("by the database")
         case "/read":
             await request.read()
         case "/begun":
@@ -57,13 +59,27 @@ async def test_errors_are_problems(serve: Any, caplog: pytest.LogCaptureFixture)
     assert "secret" in caplog.text
     answer = await served.get("/own")
     assert json.loads(answer.text)["own"] == 1
+    answer = await served.get("/timeout")
+    assert (answer.status, json.loads(answer.text)["status"]) == (504, 504)
+    assert answer.headers["Vary"] == "Accept"
+    answer = await served.get("/refused")
+    assert (answer.status, json.loads(answer.text)["status"]) == (500, 500)
+
+
+async def test_a_slow_body_is_408(serve: Any) -> None:
+    app = web.Application(middlewares=[problem_details])
+    app.router.add_post("/read", handler)
+    peer = await (await serve(app, body_timeout=0.05)).connect()
+    await peer.send(b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
+    answer = await peer.answer()
+    assert (answer.status, answer.headers["Connection"]) == (408, "close")
+    assert json.loads(answer.text)["detail"] == "the body of the request did not come in time"
 
 
 async def test_what_is_none_passes(serve: Any) -> None:
     served = await serving(serve)
     assert (await served.get("/")).text == "fine"
     assert (await served.get("/302")).headers["Location"] == "/"
-    assert (await served.get("/timeout")).status == 504
     assert b"Content-Type" in (await served.get("/404", Accept="text/html")).head
     answer = await served.get("/404", Accept="text/html, */*;q=0.1")
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"

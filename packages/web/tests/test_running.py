@@ -233,12 +233,19 @@ def test_several_addresses_and_a_coroutine(program: Any, tmp_path: Path) -> None
 
 
 @pytest.mark.parity("S52")
-def test_the_hosts() -> None:
-    assert running._hosts(None, others=False, port=None) == [None]
-    assert running._hosts(None, others=True, port=None) == []
-    assert running._hosts(None, others=True, port=80) == [None]
-    assert running._hosts("a", others=True, port=None) == ["a"]
-    assert running._hosts(["a", "b"], others=False, port=None) == ["a", "b"]
+@pytest.mark.parametrize(
+    ("host", "port", "others", "found"),
+    [
+        (None, None, False, [None]),
+        (None, None, True, []),
+        (None, 80, True, [None]),
+        ("a", None, True, ["a"]),
+        (["a", "b"], None, False, ["a", "b"]),
+    ],
+)
+def test_the_hosts(host: Any, port: int | None, others: bool, found: list[str | None]) -> None:
+    addresses = running._Addresses(host, port, None, None, None, 1, None, None)
+    assert addresses.hosts(others=others) == found
 
 
 def test_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:

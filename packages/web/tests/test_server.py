@@ -111,10 +111,11 @@ async def test_limits_reach_the_parser(serve: Any) -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response()
 
-    served = await serve(handler, max_line_size=100, max_field_size=100, max_headers=5)
+    served = await serve(handler, max_line_size=100, max_field_size=100, max_headers=5, max_head_size=350)
     assert (await served.get("/" + "x" * 200)).status == 414
     assert (await served.get("/", X="x" * 200)).status == 431
     assert (await served.request("GET", "/", [(f"X-{n}", "1") for n in range(9)])).status == 431
+    assert (await served.request("GET", "/", [(f"X-{n}", "1" * 90) for n in range(4)])).status == 431
     assert (await served.get("/")).status == 200
 
 

@@ -244,3 +244,25 @@ async def test_it_is_no_stream(serve: Any) -> None:
     assert (await socket.frame())[0] == 8
     await socket.close(1000)
     assert await socket.peer.is_closed()
+
+
+async def test_a_peer_that_went_away_is_no_error(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
+    ended = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.WebSocketResponse:
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        try:
+            while True:
+                await ws.send_str("x" * 1000)
+                await asyncio.sleep(0)
+        finally:
+            ended.set()
+
+    served = await serve(handler)
+    socket = await opened(served)
+    await socket.close(1000)
+    socket.peer.reset()
+    await asyncio.wait_for(ended.wait(), 5)
+    await served.close()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -22,7 +22,6 @@ from .exceptions import (
     HTTPConflict,
     HTTPCreated,
     HTTPError,
-    HTTPException,
     HTTPExpectationFailed,
     HTTPFailedDependency,
     HTTPForbidden,
@@ -76,6 +75,7 @@ from .exceptions import (
 )
 from .files import FileResponse
 from .forms import FileField
+from .http_exception import HTTPException
 from .keys import AppKey, BaseKey, RequestKey, ResponseKey
 from .lifecycle import CleanupContext, CleanupError
 from .middlewares import middleware, normalize_path_middleware

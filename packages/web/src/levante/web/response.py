@@ -13,7 +13,7 @@ from levante.http.limits import EXECUTOR_THRESHOLD
 from levante.http.payloads import Payload, get_payload
 from levante.http.status import has_empty_body
 
-from .exceptions import HTTPException
+from .http_exception import HTTPException
 from .stream_response import ContentCoding, StreamResponse
 
 if TYPE_CHECKING:

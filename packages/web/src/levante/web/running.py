@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 
@@ -81,71 +82,80 @@ def run_app(
     if loop.get_debug() and access_log is access_logger:
         _show_access_log(access_log)
 
-    async def serve() -> None:
-        runner = AppRunner(
-            app if isinstance(app, Application) else await app,
-            handle_signals=handle_signals,
-            shutdown_timeout=shutdown_timeout,
-            keepalive_timeout=keepalive_timeout,
-            access_log_class=access_log_class,
-            access_log_format=access_log_format,
-            access_log=access_log,
-            handler_cancellation=handler_cancellation,
-            **kwargs,
-        )
-        try:
-            await runner.setup()
-            sites = _unix_sites(runner, path, ssl_context, backlog) + _sock_sites(runner, sock, ssl_context, backlog)
-            hosts = _hosts(host, port, others=bool(sites))
-            sites += [
-                TCPSite(
-                    runner,
-                    each,
-                    port,
-                    ssl_context=ssl_context,
-                    backlog=backlog,
-                    reuse_address=reuse_address,
-                    reuse_port=reuse_port,
-                )
-                for each in hosts
-            ]
-            for site in sites:
-                await site.start()
-            if print is not None:
-                names = ", ".join(sorted(site.name for site in runner.sites))
-                print(f"======== Running on {names} ========\n(Press CTRL+C to quit)")
-            await asyncio.Event().wait()
-        finally:
-            await runner.cleanup()
-
-    _run(loop, serve())
+    addresses = _Addresses(host, port, path, sock, ssl_context, backlog, reuse_address, reuse_port)
+    options = {
+        "handle_signals": handle_signals,
+        "shutdown_timeout": shutdown_timeout,
+        "keepalive_timeout": keepalive_timeout,
+        "access_log_class": access_log_class,
+        "access_log_format": access_log_format,
+        "access_log": access_log,
+        "handler_cancellation": handler_cancellation,
+        **kwargs,
+    }
+    _run(loop, _serve(app, addresses, print, options))
 
 
-def _hosts(host: str | Iterable[str] | None, port: int | None, *, others: bool) -> list[str | None]:
-    if host is None:
-        return [] if others and port is None else [None]
-    return [host] if isinstance(host, str) else list(host)
+@dataclass(frozen=True, slots=True)
+class _Addresses:
+    """Where to listen, as `run_app` was told."""
+
+    host: str | Iterable[str] | None
+    port: int | None
+    path: "PathLike | Iterable[PathLike] | None"
+    sock: socket.socket | Iterable[socket.socket] | None
+    ssl_context: SSLContext | None
+    backlog: int
+    reuse_address: bool | None
+    reuse_port: bool | None
+
+    def sites(self, runner: BaseRunner) -> list[BaseSite]:
+        """The sites, none started yet."""
+        paths = [self.path] if isinstance(self.path, str | os.PathLike) else list(self.path or ())
+        socks = [self.sock] if isinstance(self.sock, socket.socket) else list(self.sock or ())
+        sites: list[BaseSite] = [
+            *(UnixSite(runner, path, ssl_context=self.ssl_context, backlog=self.backlog) for path in paths),
+            *(SockSite(runner, sock, ssl_context=self.ssl_context, backlog=self.backlog) for sock in socks),
+        ]
+        sites += [
+            TCPSite(
+                runner,
+                host,
+                self.port,
+                ssl_context=self.ssl_context,
+                backlog=self.backlog,
+                reuse_address=self.reuse_address,
+                reuse_port=self.reuse_port,
+            )
+            for host in self.hosts(others=bool(sites))
+        ]
+        return sites
+
+    def hosts(self, *, others: bool) -> list[str | None]:
+        """The hosts to listen at by TCP; None is all interfaces, meant only where no `others` were asked for."""
+        if self.host is None:
+            return [] if others and self.port is None else [None]
+        return [self.host] if isinstance(self.host, str) else list(self.host)
 
 
-def _unix_sites(
-    runner: BaseRunner, path: "PathLike | Iterable[PathLike] | None", ssl_context: SSLContext | None, backlog: int
-) -> list[BaseSite]:
-    if path is None:
-        return []
-    paths = [path] if isinstance(path, str | os.PathLike) else list(path)
-    return [UnixSite(runner, each, ssl_context=ssl_context, backlog=backlog) for each in paths]
-
-
-def _sock_sites(
-    runner: BaseRunner,
-    sock: socket.socket | Iterable[socket.socket] | None,
-    ssl_context: SSLContext | None,
-    backlog: int,
-) -> list[BaseSite]:
-    if sock is None:
-        return []
-    socks = [sock] if isinstance(sock, socket.socket) else list(sock)
-    return [SockSite(runner, each, ssl_context=ssl_context, backlog=backlog) for each in socks]
+async def _serve(
+    app: Application | Awaitable[Application],
+    addresses: _Addresses,
+    show: Printer | None,
+    options: dict[str, Any],  # Any: the arguments of AppRunner, each of its own type
+) -> None:
+    """Serve until cancelled, then shut down."""
+    runner = AppRunner(app if isinstance(app, Application) else await app, **options)
+    try:
+        await runner.setup()
+        for site in addresses.sites(runner):
+            await site.start()
+        if show is not None:
+            names = ", ".join(sorted(site.name for site in runner.sites))
+            show(f"======== Running on {names} ========\n(Press CTRL+C to quit)")
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
 
 
 def _show_access_log(logger: logging.Logger) -> None:

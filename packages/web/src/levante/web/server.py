@@ -16,14 +16,13 @@ from levante.http.versions import SERVER_SOFTWARE
 from .abc import AbstractAccessLogger, AbstractAsyncAccessLogger
 from .access_log import ACCESS_LOG_FORMAT, AccessLogger, access_logger
 from .error_pages import plain_error, server_error
-from .exceptions import HTTPException
+from .http_exception import HTTPException
 from .request import BaseRequest
 from .response import exception_response
 from .stream_response import StreamResponse
 
 if TYPE_CHECKING:
-    from .types import RawHandler
-    from .websocket import WebSocketResponse
+    from .types import RawHandler, WebSocketResponse
 
 server_logger = logging.getLogger("levante.server")
 
@@ -74,6 +73,7 @@ class Server:
         max_line_size: int = Limits().max_line_size,
         max_field_size: int = Limits().max_field_size,
         max_headers: int = Limits().max_headers,
+        max_head_size: int = Limits().max_head_size,
         read_bufsize: int = Limits().read_bufsize,
         server_header: str = SERVER_SOFTWARE,
     ) -> None:
@@ -83,6 +83,7 @@ class Server:
             max_line_size=max_line_size,
             max_field_size=max_field_size,
             max_headers=max_headers,
+            max_head_size=max_head_size,
             read_bufsize=read_bufsize,
         )
         self._timeouts = ServerTimeouts(
@@ -224,8 +225,9 @@ class Server:
                 await request.close_files()
             if response is not None and response.needs_release:
                 await response.release()
-            if self._websockets:
-                self._websockets.pop(request, None)
+            websocket = self._websockets.pop(request, None) if self._websockets else None
+            if websocket is not None and not websocket.closed:
+                await websocket.close()
 
     async def _respond(self, request: BaseRequest) -> StreamResponse:
         """Have the request handled and answered; the response, whether it could be sent or not."""
@@ -239,7 +241,7 @@ class Server:
         except HTTPException as exc:
             answer: StreamResponse = exception_response(exc)
         except Exception as exc:  # noqa: BLE001  # the boundary: whatever a handler raises becomes an answer
-            if isinstance(exc, PeerDisconnected) and request.transport is None:
+            if isinstance(exc, PeerDisconnected) and (request.transport is None or request in self._websockets):
                 self._logger.debug("the client went away during %r", request)
                 return plain_error(request, CLIENT_GONE) if response is None else response
             answer = self._answer_to(request, exc)

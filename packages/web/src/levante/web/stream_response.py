@@ -6,7 +6,7 @@ response belongs to the one request that prepared it.
 import datetime
 import enum
 import math
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict
 
@@ -17,8 +17,9 @@ from levante.http.status import has_empty_body, reason_phrase
 from levante.http.validators import ETag, parse_etags
 from levante.http.versions import HttpVersion11
 
-from .exceptions import refuse_line_breaks
+from .http_exception import refuse_line_breaks
 from .response_cookies import CookieMixin
+from .sent_headers import SentHeaders
 from .state import StateMapping
 
 if TYPE_CHECKING:
@@ -38,18 +39,6 @@ class ContentCoding(enum.Enum):
 
 
 NEGOTIATED = tuple(coding.value for coding in ContentCoding if coding is not ContentCoding.identity)
-
-
-class SentHeaders(CIMultiDict[str]):
-    """The headers of a response whose head is on its way: to be read only."""
-
-    def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise RuntimeError(
-            "the head of the response is already on its way; change headers before prepare(), or in on_response_prepare"
-        )
-
-    __setitem__ = __delitem__ = add = extend = update = setdefault = _refuse
-    pop = popone = popall = popitem = clear = merge = _refuse
 
 
 class StreamResponse(StateMapping, CookieMixin):

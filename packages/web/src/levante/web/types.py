@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from .request import BaseRequest as BaseRequest
     from .request import Request as Request
     from .routing.match import UrlMappingMatchInfo as UrlMappingMatchInfo
+    from .routing.tables import AbstractRouteDef as AbstractRouteDef
     from .server import Server as Server
+    from .static_files import StaticResource as StaticResource
     from .stream_response import StreamResponse as StreamResponse
+    from .websocket import WebSocketResponse as WebSocketResponse
 
 Handler: TypeAlias = "Callable[[Request], Awaitable[StreamResponse]]"
 """A request handler: `async def handler(request) -> StreamResponse`, a bound method or a partial of one."""

@@ -19,7 +19,8 @@ from levante.ws import (
     accept_handshake,
 )
 
-from .exceptions import HTTPException, HTTPMethodNotAllowed, exception_for_status
+from .exceptions import HTTPMethodNotAllowed, exception_for_status
+from .http_exception import HTTPException
 from .stream_response import StreamResponse
 
 if TYPE_CHECKING:

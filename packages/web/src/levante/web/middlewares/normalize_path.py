@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from yarl import URL
 
-from levante.http.target import local_path
+from levante.http.target import local_path, split_target
 from levante.web.exceptions import HTTPMove, HTTPPermanentRedirect
 from levante.web.request import Request
 
@@ -63,6 +63,10 @@ def normalize_path_middleware(
 
 async def _exists(request: Request, path: str) -> bool:
     """Whether a request for `path` would find something, from the root application on."""
-    probe = request.clone(rel_url=URL(path, encoded=True))
+    # No clone: it would refuse once somebody has read the body, which routing does not need.
+    probe = Request(request.exchange)
+    probe.method = request.method
+    facts = {"headers": request.headers, "target": split_target(request.method, path)}
+    probe.adopt(facts, state=None, hooks=None)
     match_info = await request.match_info.apps[0].router.resolve(probe)
     return match_info.http_exception is None

@@ -4,11 +4,12 @@ timeouts, and whatever else a handler raises. A client that prefers HTML gets th
 
 from typing import TYPE_CHECKING
 
-from levante.http.errors import RemoteProtocolError
+from levante.http.errors import ExchangeTimeout, RemoteProtocolError
 from levante.http.mediatypes import best_match
-from levante.web.exceptions import HTTPException
+from levante.web.http_exception import HTTPException
 from levante.web.problems import PROBLEM_JSON, problem
 from levante.web.request import Request
+from levante.web.response import Response
 
 if TYPE_CHECKING:
     from levante.web.types import Handler, StreamResponse
@@ -24,21 +25,24 @@ async def problem_details(request: Request, handler: "Handler") -> "StreamRespon
         if exc.status < 400 or exc.headers.get("Content-Type") == PROBLEM_JSON or _prefers_html(request):
             raise
         return _from_exception(exc)
-    except (TimeoutError, ConnectionError):
-        raise  # the server answers these, or notes that nobody is there to be answered
-    except RemoteProtocolError as exc:
-        if request.exchange.head_sent or _prefers_html(request):
+    except Exception as exc:  # everything else a handler raises becomes a problem, too
+        if request.exchange.head_sent or request.transport is None or _prefers_html(request):
             raise
+        return _from_error(request, exc)
+
+
+def _from_error(request: Request, exc: Exception) -> "StreamResponse":
+    if isinstance(exc, ExchangeTimeout):
+        response = problem(408, detail="the body of the request did not come in time")
+    elif isinstance(exc, TimeoutError):
+        return _varying(problem(504))
+    elif isinstance(exc, RemoteProtocolError):
         response = problem(exc.status, detail=exc.message)
-        response.force_close()
-        return response
-    except Exception as exc:
-        if request.exchange.head_sent or _prefers_html(request):
-            raise
+    else:
         request.app.logger.error("error handling %r", request, exc_info=exc)
         response = problem(500)
-        response.force_close()
-        return response
+    response.force_close()
+    return _varying(response)
 
 
 def _from_exception(exc: HTTPException) -> "StreamResponse":
@@ -48,6 +52,12 @@ def _from_exception(exc: HTTPException) -> "StreamResponse":
         if name.lower() != "content-type":
             response.headers.add(name, value)
     response.cookies.update(exc.cookies)
+    return _varying(response)
+
+
+def _varying(response: Response) -> Response:
+    """Caches keep some errors, and must not show a browser's page to a program."""
+    response.headers.add("Vary", "Accept")
     return response
 
 

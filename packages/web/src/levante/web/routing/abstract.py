@@ -15,7 +15,8 @@ from yarl import URL
 
 from levante.http.parameters import is_token
 from levante.web.abc import AbstractView
-from levante.web.exceptions import HTTPException, HTTPExpectationFailed
+from levante.web.exceptions import HTTPExpectationFailed
+from levante.web.http_exception import HTTPException
 
 if TYPE_CHECKING:
     from levante.web.types import Application, ExpectHandler, Handler, Request, StreamResponse, UrlMappingMatchInfo

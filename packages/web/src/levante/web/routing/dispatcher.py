@@ -30,10 +30,7 @@ from .resources import DynamicResource, FindingResource, PlainResource, Resource
 from .subapps import MatchedSubAppResource
 
 if TYPE_CHECKING:
-    from levante.web.static_files import StaticResource
-    from levante.web.types import ExpectHandler, Handler, PathLike, Request
-
-    from .tables import AbstractRouteDef
+    from levante.web.types import AbstractRouteDef, ExpectHandler, Handler, PathLike, Request, StaticResource
 
 STATIC_CHUNK_SIZE = 256 * 1024
 """How much of a static file is read at once where the operating system cannot send it by itself, in bytes."""

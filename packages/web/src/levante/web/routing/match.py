@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from levante.web.abc import AbstractMatchInfo
-from levante.web.exceptions import HTTPException
+from levante.web.http_exception import HTTPException
 
 from .abstract import AbstractRoute, RouteInfo, SystemRoute
 
