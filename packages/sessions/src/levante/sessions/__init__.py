@@ -1,0 +1,58 @@
+"""Sessions for levante.web: signed and encrypted cookies with rotating keys, flash messages, protection against forged
+requests.
+
+from levante.sessions import EncryptedCookieStorage, get_session, parse_keys, setup
+
+setup(app, EncryptedCookieStorage(parse_keys(os.environ["SECRET_KEYS"])))
+
+async def handler(request):
+    session = await get_session(request)
+    session["visits"] = session.get("visits", 0) + 1
+"""
+
+from .cookie import SessionCookie
+from .csrf import csrf_context, csrf_exempt, csrf_middleware, csrf_token
+from .csrf_rules import CsrfRules
+from .encrypted_cookie import EncryptedCookieStorage
+from .errors import SessionError, SessionNotSetUp, SessionPayloadError, SessionTooLarge, SessionWriteTooLate, WeakKey
+from .flash import Flash, flash, flash_context, get_flashes
+from .memory import MemoryStorage
+from .middleware import session_middleware, setup
+from .session import Session
+from .signed_cookie import SignedCookieStorage
+from .signing import generate_key, parse_keys
+from .storage import AbstractStorage, StorageOptions
+from .visit import get_session, new_session
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AbstractStorage",
+    "CsrfRules",
+    "EncryptedCookieStorage",
+    "Flash",
+    "MemoryStorage",
+    "Session",
+    "SessionCookie",
+    "SessionError",
+    "SessionNotSetUp",
+    "SessionPayloadError",
+    "SessionTooLarge",
+    "SessionWriteTooLate",
+    "SignedCookieStorage",
+    "StorageOptions",
+    "WeakKey",
+    "csrf_context",
+    "csrf_exempt",
+    "csrf_middleware",
+    "csrf_token",
+    "flash",
+    "flash_context",
+    "generate_key",
+    "get_flashes",
+    "get_session",
+    "new_session",
+    "parse_keys",
+    "session_middleware",
+    "setup",
+]

@@ -1,0 +1,211 @@
+"""The session that a handler sees: a mapping of plain JSON data. It remembers its text as it was loaded and compares
+at the end, so a change deep inside a nested list is noticed without being announced, and an unchanged session writes
+nothing. Once the response head is made it is frozen: a later change raises where it is made, instead of being lost."""
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any, Final
+
+from . import payload
+from .errors import SessionWriteTooLate
+
+IDENTITY_BYTES: Final = 16  # 128 bits: nobody guesses one (OWASP ASVS 7.2.3)
+
+MAX_LIFETIME: Final = 400 * 24 * 3600  # seconds: browsers keep no cookie longer (RFC 6265bis, 5.5)
+
+_IDENTITY = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+def check_lifetime(name: str, seconds: int | None) -> None:
+    """Raise ValueError unless it is None (no limit) or a number of seconds that browsers honour."""
+    if seconds is not None and not 0 < seconds <= MAX_LIFETIME:
+        raise ValueError(f"{name} is {seconds}; expected 1 to {MAX_LIFETIME} seconds (400 days), or None")
+
+
+def new_identity() -> str:
+    """A fresh session id: 128 random bits as 32 hexadecimal digits."""
+    return secrets.token_hex(IDENTITY_BYTES)
+
+
+class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON holds
+    """Data of one visitor, kept from request to request. Keys are str; values are plain JSON (tuples come back as
+    lists).
+
+    Reads never fail late; a change after the response head was made raises SessionWriteTooLate.
+    """
+
+    __slots__ = (
+        "_baseline",
+        "_clock",
+        "_created",
+        "_data",
+        "_dirty",
+        "_dumps",
+        "_frozen",
+        "_identity",
+        "_max_age",
+        "_new",
+        "_seen",
+        "_text",
+    )
+
+    def __init__(
+        self,
+        identity: str | None = None,
+        *,
+        data: dict[str, Any] | None = None,
+        text: str | None = None,
+        created: int | None = None,
+        seen: int | None = None,
+        max_age: int | None = None,
+        dumps: Callable[[Any], str] = payload.dumps,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`text` is the serialised form that the data was loaded from; None means a new session. Times are seconds
+        since the epoch."""
+        self._clock = clock
+        self._dumps = dumps
+        self._identity = new_identity() if identity is None else identity
+        self._data: dict[str, Any] = {} if data is None else data
+        self._baseline = text
+        self._created = int(clock()) if created is None else created
+        self._seen = self._created if seen is None else seen
+        self._max_age = max_age
+        self._new = text is None
+        self._dirty = False
+        self._frozen = False
+        self._text = text if text is not None else "{}"
+
+    def __repr__(self) -> str:
+        state = "new" if self._new else "loaded"
+        frozen = ", frozen" if self._frozen else ""
+        return f"<Session {state}, {len(self._data)} keys{frozen}>"  # never a value (ASVS 16.2.5)
+
+    @property
+    def new(self) -> bool:
+        """Whether no valid session came with the request."""
+        return self._new
+
+    @property
+    def identity(self) -> str:
+        """The session's id. It changes with renew(), and never reaches the browser in a readable form except in signed
+        cookies."""
+        return self._identity
+
+    @property
+    def created(self) -> int:
+        """When the session began (or was last renewed), in seconds since the epoch. The absolute lifetime counts from
+        here."""
+        return self._created
+
+    @property
+    def seen(self) -> int:
+        """When the session was last sealed, in seconds since the epoch. The idle lifetime counts from here."""
+        return self._seen
+
+    @property
+    def empty(self) -> bool:
+        """Whether it holds nothing. An empty session is not kept: its cookie is deleted."""
+        return not self._data
+
+    @property
+    def max_age(self) -> int | None:
+        """This session's own absolute lifetime in seconds; None for the storage's. Sealed with the data and checked by
+        the server."""
+        return self._max_age
+
+    @max_age.setter
+    def max_age(self, seconds: int | None) -> None:
+        check_lifetime("max_age", seconds)
+        self._touch("max_age was set")
+        self._max_age = seconds
+
+    def changed(self) -> None:
+        """Have the session saved even if its data stays the same: its idle lifetime starts anew."""
+        self._touch("changed() was called")
+
+    def invalidate(self) -> None:
+        """Drop all data: the cookie is deleted with this response. What is set afterwards begins a session with a new
+        identity."""
+        self._touch("the session was invalidated")
+        self._data.clear()
+        self._restart()
+
+    def renew(self) -> None:
+        """Keep the data under a new identity and a new beginning: at login and at each change of privilege (session
+        fixation)."""
+        self._touch("the session was renewed")
+        self._restart()
+
+    def set_new_identity(self, identity: str) -> None:
+        """Choose the identity of a new session, 32 lower-case hexadecimal digits (ValueError). RuntimeError for a
+        loaded one (see renew())."""
+        if not self._new:
+            raise RuntimeError("the identity of a loaded session cannot be chosen; renew() gives it a new one")
+        if not _IDENTITY.fullmatch(identity):
+            raise ValueError(
+                f"a session identity is 32 lower-case hexadecimal digits, got {len(identity)} characters; "
+                "new_identity() makes one"
+            )
+        self._touch("an identity was set")
+        self._identity = identity
+
+    def is_changed(self) -> bool:
+        """Whether it differs from what was loaded, nested data included. Raises SessionPayloadError for what JSON
+        cannot carry unchanged."""
+        self._text = self._dumps(self._data)
+        if self._text == self._baseline:
+            return self._dirty
+        payload.check(self._data)
+        return self._dirty or not (self._new and self.empty)
+
+    @property
+    def text(self) -> str:
+        """The serialised data, as it was when is_changed() last looked (or as it was loaded)."""
+        return self._text
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the response head is made, so that changes raise."""
+        return self._frozen
+
+    def freeze(self) -> None:
+        """The response head is made: from now on changes raise SessionWriteTooLate."""
+        self._frozen = True
+
+    def check_frozen(self) -> None:
+        """Raise SessionWriteTooLate if nested data changed since is_changed() last looked."""
+        if self._dumps(self._data) != self._text:
+            raise SessionWriteTooLate("nested session data was changed")
+
+    def __getitem__(self, key: str) -> Any:
+        return self._data[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if not isinstance(key, str):
+            raise TypeError(f"session keys are str, got {type(key).__name__}")
+        if self._frozen:
+            self._touch(f"session key {key!r} was set")
+        self._data[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        if self._frozen:
+            self._touch(f"session key {key!r} was deleted")
+        del self._data[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def _touch(self, what: str) -> None:
+        if self._frozen:
+            raise SessionWriteTooLate(what)
+        self._dirty = True
+
+    def _restart(self) -> None:
+        self._identity = new_identity()
+        self._created = self._seen = int(self._clock())
