@@ -10,6 +10,7 @@ from levante.devtools.livereload import (
     SOCKET_PATH,
     DevTools,
     broken_app,
+    has_own_name,
     insert_script,
     is_navigation,
     policy_nonce,
@@ -183,6 +184,43 @@ async def test_failing_request_shows_the_error_page_to_browsers_only(levante_cli
     plain = await client.get("/", headers={"Accept": "application/json"})
     assert plain.status == 500
     assert "<html" not in await plain.text()
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        ("127.0.0.1:8000", True),
+        ("localhost", True),
+        ("LOCALHOST:8000", True),
+        ("shop.localhost:8000", True),
+        ("[::1]:8000", True),
+        ("192.168.1.7", True),
+        ("box:8000", True),
+        ("box.local", True),
+        ("evil.example:8000", False),
+        ("localhost.evil.example", False),
+        ("box.evil.example", False),
+        ("127.0.0.1.evil.example", False),
+    ],
+)
+@pytest.mark.hardening("S22")
+def test_names_that_a_stranger_may_own_are_not_ours(host: str, own: bool) -> None:
+    request = make_mocked_request("GET", "/", headers={"Host": host})
+    assert has_own_name(request, hostname="box") is own
+
+
+@pytest.mark.hardening("S22")
+async def test_rebound_name_sees_neither_the_error_page_nor_the_tab_socket(levante_client) -> None:
+    async def fail(request: Request) -> Response:
+        raise ZeroDivisionError("the cause")
+
+    stranger = {**HTML, "Host": "evil.example", "Origin": "http://evil.example"}
+    client = await levante_client(app_with(fail))
+    broken = await levante_client(broken_app(tools(), SyntaxError("the cause"), heading="shop does not start"))
+    for answer in [await client.get("/", headers=stranger), await broken.get("/", headers=stranger)]:
+        assert answer.status == 500
+        assert "the cause" not in await answer.text()
+    assert (await client.get(SOCKET_PATH, headers=stranger)).status == 404
 
 
 async def test_http_exceptions_are_answers(levante_client) -> None:

@@ -13,6 +13,8 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import cache
 from importlib.resources import files
+from ipaddress import ip_address
+from socket import gethostname
 from urllib.parse import urlsplit
 
 from levante.web import (
@@ -76,7 +78,7 @@ class DevTools:
         except HTTPException:
             raise
         except Exception as error:
-            if not wants_html(request):
+            if not wants_html(request) or not has_own_name(request):
                 raise
             error_page.own_frames_removed(error)
             logger.exception("error in %s %s", request.method, request.path)
@@ -107,7 +109,7 @@ class DevTools:
     async def _own(self, request: Request) -> StreamResponse:
         if request.path == SCRIPT_PATH:
             return Response(text=_script(), content_type="text/javascript", headers={"Cache-Control": "no-store"})
-        if request.path == SOCKET_PATH and same_origin(request):
+        if request.path == SOCKET_PATH and same_origin(request) and has_own_name(request):
             return await self._tab(request)
         return Response(status=404, text="nothing of devtools is here\n")
 
@@ -192,6 +194,8 @@ def broken_app(devtools: DevTools, error: BaseException, *, heading: str) -> App
     """An application that answers everything with the page (or the line) of what kept the real one from starting."""
 
     async def answer(request: Request) -> Response:
+        if not has_own_name(request):
+            return Response(status=500, text=f"{heading}\n")
         if wants_html(request):
             return devtools.page(error, heading=heading, request=request)
         return Response(status=500, text=f"{heading}: {type(error).__name__}: {error}\n")
@@ -218,6 +222,23 @@ def same_origin(request: Request) -> bool:
     """Whether a WebSocket is opened by a page of this server: other sites may not listen to what is being edited."""
     origin = request.headers.get("Origin")
     return origin is None or urlsplit(origin).netloc == request.headers.get("Host")
+
+
+def has_own_name(request: Request, *, hostname: str | None = None) -> bool:
+    """Whether the browser calls this machine by a name that nobody else can own: an address, localhost, `hostname`.
+
+    A page of evil.example whose name has been made to point here is of the same origin as what we answer (DNS
+    rebinding), so it must not see sources and errors.
+    """
+    name = (urlsplit(f"//{request.host}").hostname or "").lower()
+    own = (gethostname() if hostname is None else hostname).lower()
+    if name in {"localhost", own, f"{own}.local"} or name.endswith(".localhost"):
+        return True
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def request_facts(request: Request) -> list[tuple[str, str]]:
