@@ -6,12 +6,29 @@ costs one visible warning, and the plain form is installed.
 
 import os
 import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 PACKAGE = "levante.http"
-HOT = ["octets", "heads", "headparser", "bodies", "writers", "h1", "links", "exchange", "accept", "dial"]
+HOT = [
+    "octets",
+    "fieldnames",
+    "headrules",
+    "heads",
+    "headparser",
+    "bodies",
+    "writers",
+    "outgoing",
+    "h1",
+    "links",
+    "lingering",
+    "exchange",
+    "accept",
+    "clientexchange",
+    "dial",
+]
 
 
 class BuildIfPossible(build_ext):
@@ -23,6 +40,8 @@ class BuildIfPossible(build_ext):
         except Exception as error:
             if os.environ.get("LEVANTE_REQUIRE_COMPILED"):
                 raise
+            for extension in self.extensions:  # the two forms must not be mixed
+                Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
             self.warn(f"{PACKAGE} is not compiled and will run in its slower plain form: {error}")
             self.extensions.clear()
 

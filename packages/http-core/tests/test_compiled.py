@@ -7,7 +7,23 @@ import sys
 import pytest
 
 import levante.http
-from levante.http import accept, bodies, dial, exchange, h1, headparser, heads, links, octets, writers
+from levante.http import (
+    accept,
+    bodies,
+    clientexchange,
+    dial,
+    exchange,
+    fieldnames,
+    h1,
+    headparser,
+    headrules,
+    heads,
+    lingering,
+    links,
+    octets,
+    outgoing,
+    writers,
+)
 
 HOT = [
     heads.Head,
@@ -20,13 +36,15 @@ HOT = [
     bodies.ChunkedDecoder,
     writers.FieldBlock,
     h1.Connection,
+    outgoing.Outgoing,
     links.Link,
+    lingering.LingeringLink,
     exchange.Exchange,
     accept.AcceptedConnection,
-    dial.ClientExchange,
+    clientexchange.ClientExchange,
+    clientexchange.DialingLink,
     dial.DialedConnection,
 ]
-WITH_METHODS = [cls for cls in HOT if cls is not writers.FieldBlock]
 
 
 @pytest.fixture
@@ -42,7 +60,7 @@ def compiled() -> None:
 
 @pytest.mark.parity("S65")
 @pytest.mark.usefixtures("compiled")
-@pytest.mark.parametrize("cls", WITH_METHODS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", HOT, ids=lambda cls: cls.__name__)
 def test_hot_classes_have_their_types(cls: type) -> None:
     """Without its .pxd a module compiles too, untyped and without a word; only a found one gives a vtable."""
     assert "__pyx_vtable__" in vars(cls)
@@ -50,7 +68,7 @@ def test_hot_classes_have_their_types(cls: type) -> None:
 
 @pytest.mark.usefixtures("compiled")
 def test_hot_modules_are_compiled() -> None:
-    for module in (octets, heads, headparser, bodies, writers, h1, links, exchange, accept, dial):
+    for module in (octets, fieldnames, headrules, *(sys.modules[cls.__module__] for cls in HOT)):
         assert not str(module.__file__).endswith(".py")
     assert type(writers.FieldBlock.close).__name__ == "getset_descriptor"
 

@@ -22,7 +22,7 @@ from levante.http import (
     ResponseHead,
     Role,
 )
-from levante.http.h1 import UNKNOWN_LENGTH
+from levante.http.outgoing import UNKNOWN_LENGTH
 
 REQUESTS = load_cases("requests")
 RESPONSES = load_cases("responses")

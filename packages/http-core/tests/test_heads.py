@@ -12,7 +12,8 @@ from levante.http import (
     RequestHead,
     ResponseHead,
 )
-from levante.http.headparser import HeadParser, known_field
+from levante.http.fieldnames import known_field
+from levante.http.headparser import HeadParser
 
 
 def request(*lines: bytes, version: bytes = b"1.1", method: bytes = b"GET") -> RequestHead:

@@ -12,7 +12,8 @@ from . import _plain
 _plain.install()  # before anything that has a compiled form
 
 from .accept import AcceptedConnection, ConnectionOwner, Service  # noqa: E402 - see above
-from .dial import ClientExchange, DialedConnection  # noqa: E402
+from .clientexchange import ClientExchange  # noqa: E402
+from .dial import DialedConnection  # noqa: E402
 from .errors import (  # noqa: E402
     ContentCodingError,
     ExchangeTimeout,

@@ -3,7 +3,7 @@ cimport cython
 from levante.http.exchange cimport Exchange
 from levante.http.h1 cimport Connection
 from levante.http.heads cimport RequestHead
-from levante.http.links cimport Link
+from levante.http.lingering cimport LingeringLink
 
 cdef int _NOTHING
 cdef int _HEAD
@@ -19,28 +19,24 @@ cdef int _UPGRADED
 cdef int _TURNS_LIMIT
 cdef Py_ssize_t _DRAINED_LIMIT
 cdef Py_ssize_t _UNPARSED_LIMIT
-cdef dict _TASK_OPTIONS
+cdef bint _EAGER
 cdef object _Task
 
-cdef class AcceptedConnection(Link):
+cdef class AcceptedConnection(LingeringLink):
     cdef public Exchange current
     cdef object _service
     cdef object _owner
-    cdef object _timeouts
     cdef object _logger
     cdef object _next
     cdef str _server_line
     cdef bint _tcp_keepalive
     cdef bint _cancel_on_disconnect
-    cdef int _activity
     cdef bint _busy
     cdef bint _head_begun
     cdef bint _retiring
-    cdef Py_ssize_t _swallowed
     cdef double _head_timeout
     cdef double _body_timeout
     cdef double _keepalive_timeout
-    cdef double _lingering_timeout
 
     cpdef bint is_idle(self) except -1
     @cython.locals(turns=int)
@@ -59,8 +55,5 @@ cdef class AcceptedConnection(Link):
     @cython.locals(h1=Connection)
     cdef _settle(self, Exchange exchange)
     cdef _next_cycle(self)
-    cdef _answer_for(self, Exchange exchange, object error)
-    cdef _linger(self)
-    cdef _swallow(self, Py_ssize_t count)
     cdef _reading_changed(self)
     cdef _expired(self)

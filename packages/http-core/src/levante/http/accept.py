@@ -16,18 +16,15 @@ from typing import Any, Final, Protocol, cast
 from .errors import (
     ExchangeTimeout,
     IncompleteMessage,
-    LocalProtocolError,
     PayloadAccessError,
-    PeerDisconnected,
     ProtocolError,
     RemoteProtocolError,
 )
 from .exchange import Exchange
-from .h1 import POLL_DATA, POLL_END, POLL_HEAD, POLL_NEED_DATA, Role
+from .h1 import POLL_DATA, POLL_END, POLL_HEAD, POLL_NEED_DATA
 from .heads import RequestHead
 from .limits import MAX_BACK_TO_BACK, MAX_DRAINED_BODY, MAX_UNPARSED, Limits, ServerTimeouts
-from .links import Link
-from .status import reason_phrase
+from .lingering import DRAINING, IDLE, LINGERING, SERVING, UPGRADED, LingeringLink
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .versions import SERVER_SOFTWARE
 
@@ -36,9 +33,7 @@ Service = Callable[[Exchange], Coroutine[Any, Any, None]]
 logger: Final = logging.getLogger("levante.http")
 
 # An eager task runs at once, up to where it first waits: a handler that never waits never visits the event loop.
-_TASK_OPTIONS: Final[dict[str, Any]] = {"name": "levante-request"}
-if sys.version_info >= (3, 12):
-    _TASK_OPTIONS["eager_start"] = True
+_EAGER: Final = sys.version_info >= (3, 12)
 
 # Constants of other modules, typed when compiled.
 _NOTHING = POLL_NEED_DATA
@@ -48,14 +43,12 @@ _END = POLL_END
 _TURNS_LIMIT = MAX_BACK_TO_BACK
 _DRAINED_LIMIT = MAX_DRAINED_BODY
 _UNPARSED_LIMIT = MAX_UNPARSED
-_Task = asyncio.Task
-
-# What the connection is doing.
-_IDLE: Final = 0  # waiting for a request
-_SERVING: Final = 1  # an exchange is running
-_DRAINING: Final = 2  # swallowing the rest of a body, to save the connection
-_LINGERING: Final = 3  # swallowing whatever comes, to close the connection decently
-_UPGRADED: Final = 4  # forwarding to another protocol
+_IDLE = IDLE
+_SERVING = SERVING
+_DRAINING = DRAINING
+_LINGERING = LINGERING
+_UPGRADED = UPGRADED
+_Task: Any = asyncio.Task  # Any: eager_start is not known to every version
 
 
 class ConnectionOwner(Protocol):
@@ -71,7 +64,7 @@ class ConnectionOwner(Protocol):
         """A request is about to be given to the service."""
 
 
-class AcceptedConnection(Link):
+class AcceptedConnection(LingeringLink):
     """An asyncio protocol (by its methods) that serves HTTP/1.1 on one connection.
 
     `service` is called with each Exchange and must have finished it when its coroutine returns; if it has not, or
@@ -79,23 +72,19 @@ class AcceptedConnection(Link):
     """
 
     __slots__ = (
-        "_activity",
         "_body_timeout",
         "_busy",
         "_cancel_on_disconnect",
         "_head_begun",
         "_head_timeout",
         "_keepalive_timeout",
-        "_lingering_timeout",
         "_logger",
         "_next",
         "_owner",
         "_retiring",
         "_server_line",
         "_service",
-        "_swallowed",
         "_tcp_keepalive",
-        "_timeouts",
         "current",
     )
 
@@ -111,24 +100,21 @@ class AcceptedConnection(Link):
         server_header: str = SERVER_SOFTWARE,
         logger: logging.Logger = logger,
     ) -> None:
-        self._timeouts = ServerTimeouts() if timeouts is None else timeouts
-        super().__init__(Role.SERVER, Limits() if limits is None else limits, self._timeouts.write or 0.0)
+        times = ServerTimeouts() if timeouts is None else timeouts
+        super().__init__(Limits() if limits is None else limits, times.write or 0.0, times.lingering or 0.0)
         # Seconds, 0 for none.
-        self._head_timeout = self._timeouts.head or 0.0
-        self._body_timeout = self._timeouts.body_idle or 0.0
-        self._keepalive_timeout = self._timeouts.keepalive or 0.0
-        self._lingering_timeout = self._timeouts.lingering or 0.0
+        self._head_timeout = times.head or 0.0
+        self._body_timeout = times.body_idle or 0.0
+        self._keepalive_timeout = times.keepalive or 0.0
         self._service = service
         self._owner = owner
         self._tcp_keepalive = tcp_keepalive
         self._cancel_on_disconnect = cancel_on_disconnect
         self._server_line = f"Server: {server_header}\r\n" if server_header else ""
         self._logger = logger
-        self._activity = _IDLE
         self._busy = False  # _advance() is at work further up the stack
         self._head_begun = True  # the deadline for a head is running; for the first one it does from the beginning
         self._retiring = False  # close_when_idle() has been called
-        self._swallowed = 0
         self._next: Any = None  # the protocol after an upgrade; Any: protocols are known by their methods
         self.current: Exchange | None = None
 
@@ -366,7 +352,10 @@ class AcceptedConnection(Link):
         if self._owner is not None:
             self._owner.request_started(self)
         coroutine = self._service(exchange)
-        task = _Task(coroutine, loop=self.loop, **_TASK_OPTIONS)
+        if _EAGER:
+            task = _Task(coroutine, loop=self.loop, name="levante-request", eager_start=True)
+        else:
+            task = _Task(coroutine, loop=self.loop, name="levante-request")
         if task.done():
             self._served(task)
         else:
@@ -385,7 +374,7 @@ class AcceptedConnection(Link):
         else:
             error = task.exception()
             if error is not None or not exchange.finished:
-                self._answer_for(exchange, error)
+                exchange.answer_failure(error, self._logger)
         exchange.running = None  # the two would keep each other alive
         if self._activity == _UPGRADED or self.lost:
             return
@@ -407,10 +396,7 @@ class AcceptedConnection(Link):
             if h1.is_peer_done():
                 self._next_cycle()
             elif h1.remaining_body() <= _DRAINED_LIMIT and not self._eof:
-                self._activity = _DRAINING
-                self._swallowed = 0
-                self.resume_reading()
-                self._read_within(self._lingering_timeout)
+                self._drain_body()
             else:
                 self._linger()
         elif h1.is_peer_done() and h1.buffered() == 0:
@@ -427,51 +413,6 @@ class AcceptedConnection(Link):
         if self._paused:
             self.resume_reading()
         self._read_within(self._keepalive_timeout)
-
-    def _answer_for(self, exchange: Exchange, error: BaseException | None) -> None:
-        """Say what a service failed to say: it raised, or returned too early."""
-        status = 500
-        if isinstance(error, ExchangeTimeout):
-            status = 408
-        elif isinstance(error, RemoteProtocolError):
-            status = error.status
-        elif self.lost and (error is None or isinstance(error, PeerDisconnected)):
-            return
-        else:
-            what = "raised" if error is not None else "returned before it had finished"
-            self._logger.error("the service %s: %r", what, exchange, exc_info=error)
-        if exchange.head_sent or self.lost:
-            exchange.reset()
-            return
-        text = f"{status} {reason_phrase(status)}\n".encode("ascii")
-        exchange.keep_alive = False
-        try:
-            exchange.respond(status, None, (("Content-Type", "text/plain; charset=utf-8"),), text)
-        except (LocalProtocolError, PeerDisconnected):
-            exchange.reset()
-
-    # The end.
-
-    def _linger(self) -> None:
-        """Stop sending, and swallow what comes until the peer closes, or for long enough."""
-        if self._eof or self._timeouts.lingering is None or self.transport is None:
-            self._close_transport()
-            return
-        self._activity = _LINGERING
-        self._swallowed = 0
-        self._h1.trailing_data()
-        if self.transport.can_write_eof() and not self.transport.is_closing():
-            self.transport.write_eof()
-        self.resume_reading()
-        self._read_within(self._lingering_timeout)
-
-    def _swallow(self, count: int) -> None:
-        self._swallowed += count
-        if self._swallowed > _DRAINED_LIMIT:
-            if self._activity == _LINGERING:
-                self._close_transport()
-            else:
-                self._linger()
 
     def _reading_changed(self) -> None:
         """While a handler is ready for more body, the peer must not be silent for too long."""

@@ -1,6 +1,6 @@
 cimport cython
 
-from levante.http.headparser cimport refuse_name, refuse_value
+from levante.http.headrules cimport refuse_name, refuse_value
 from levante.http.octets cimport span, span_back
 
 cdef unsigned char _BLANK

@@ -12,7 +12,7 @@ from typing import Final
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from .errors import LimitExceeded, LineTooLong, RemoteProtocolError, shown
-from .headparser import refuse_name, refuse_value
+from .headrules import refuse_name, refuse_value
 from .limits import MAX_CHUNK_SIZE_DIGITS, Limits
 from .octets import BLANK, TOKEN, VALUE, span, span_back
 from .streams import NO_TRAILERS

@@ -7,242 +7,29 @@ the pool.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Any, cast
 
+from .clientexchange import ClientExchange, DialingLink
 from .errors import ExchangeTimeout, IncompleteMessage, LocalProtocolError, PeerDisconnected, RemoteProtocolError
-from .exchange import Buffer
-from .h1 import POLL_DATA, POLL_END, POLL_HEAD, UNKNOWN_LENGTH, Connection, Role
+from .h1 import POLL_DATA, POLL_END, POLL_HEAD, Role
 from .heads import ResponseHead
-from .limits import MAX_JOINED_BODY, Limits
-from .links import Link
-from .streams import EMPTY_PAYLOAD, StreamReader
-from .writers import Headers
+from .limits import Limits
+from .streams import StreamReader
 
 # Constants of other modules, typed when compiled.
 _HEAD = POLL_HEAD
 _DATA = POLL_DATA
 _END = POLL_END
-_UNKNOWN_LENGTH = UNKNOWN_LENGTH
-_JOINED_LIMIT = MAX_JOINED_BODY
-
-_CONTINUE: Final = 100
 
 
-class ClientExchange:
-    """One request and its response, from the client's side.
-
-    Send with `send_head`, `write`, `finish` (or all at once with `request`), then await `response()` and read `body`.
-    `informational` are the interim responses so far; `started` says whether anything of an answer has come, without
-    which an idempotent request may be sent again.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "_callbacks",
-        "_continue",
-        "_h1",
-        "_head_bytes",
-        "_response",
-        "body",
-        "connection",
-        "error",
-        "finished",
-        "head",
-        "informational",
-        "read_timeout",
-        "started",
-    )
-
-    def __init__(self, connection: "DialedConnection", h1: Connection, read_timeout: float | None) -> None:
-        self.connection = connection
-        self.head: ResponseHead | None = None
-        self.body: StreamReader = EMPTY_PAYLOAD
-        self.informational: list[ResponseHead] = []
-        self.read_timeout = read_timeout
-        self.started = False
-        self.finished = False  # the request has been sent
-        self.error: BaseException | None = None
-        self._h1 = h1
-        self._head_bytes = b""
-        self._response: asyncio.Future[None] | None = None
-        self._continue: asyncio.Future[bool] | None = None
-        self._callbacks: list[Callable[[ClientExchange], None]] = []
-
-    def __repr__(self) -> str:
-        return f"<ClientExchange {'done' if self.done() else 'sent' if self.finished else 'open'} {self.head!r}>"
-
-    # The request.
-
-    def send_head(
-        self, method: str, target: str, headers: Headers, *, length: int | None, expect_continue: bool = False
-    ) -> None:
-        """Begin the request with its head; it is written together with the first piece of the body.
-
-        `headers` must have a Host. `length` is that of the body, 0 for none, None for unknown (chunked). With
-        `expect_continue`, which adds the Expect field, the head leaves at once; await `wait_continue()` before the
-        body. IllegalCharacter and LocalProtocolError are raised before anything is written.
-        """
-        pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
-        if expect_continue:
-            pairs.append(("Expect", "100-continue"))
-        self._check_connected()
-        self._head_bytes = self._h1.send_request(method, target, pairs, _UNKNOWN_LENGTH if length is None else length)
-        if expect_continue:
-            self._send(b"")
-
-    def request(self, method: str, target: str, headers: Headers, body: bytes = b"") -> None:
-        """Send a whole request in one write. Raises as `send_head` does."""
-        self._check_connected()
-        head = self._h1.send_request(method, target, headers, len(body))
-        data = self._h1.send_data(body if type(body) is bytes else bytes(body))
-        tail = self._h1.end(None)
-        if len(data) > _JOINED_LIMIT:
-            self._send(head)
-            self._send(data + tail)
-        else:
-            self._send(head + data + tail if data or tail else head)
-        self._finished()
-
-    async def write(self, data: Buffer) -> None:
-        """Write a piece of the body; waits while more is unsent than the high-water mark allows.
-
-        PeerDisconnected when the connection is gone, LocalProtocolError beyond Content-Length. After an early final
-        response writing goes on to work; whoever does not want to stops, and the connection is then not reused.
-        """
-        self._send(self._h1.send_data(data if type(data) is bytes else bytes(data)))
-        if self.connection.write_paused:
-            await self.connection.wait_writable()
-
-    async def finish(self, trailers: Mapping[str, str] | None = None) -> None:
-        """End the request; `trailers` need a chunked body. LocalProtocolError for a body shorter than its length."""
-        self._send(self._h1.end(trailers))
-        self._finished()
-
-    async def wait_continue(self) -> bool:
-        """Wait for 100 (Continue): True when it came, False when a final response came instead."""
-        if any(head.status == _CONTINUE for head in self.informational):
-            return True
-        if self.head is not None:
-            return False
-        if self.error is not None:
-            raise self.error
-        self._continue = asyncio.get_running_loop().create_future()
-        self.connection.watch_reading(self)
-        return await self._continue
-
-    # The response.
-
-    async def response(self) -> ResponseHead:
-        """The head of the final response (101 counts as one).
-
-        PeerDisconnected if the connection is lost before a byte of it, IncompleteMessage if inside it,
-        RemoteProtocolError if it is malformed, ExchangeTimeout when nothing comes for `read_timeout`.
-        """
-        if self.head is None and self.error is None:
-            if self._response is not None:
-                raise RuntimeError("response() while another coroutine waits for it; only one may")
-            self._response = asyncio.get_running_loop().create_future()
-            self.connection.watch_reading(self)
-            try:
-                await self._response
-            finally:
-                self._response = None
-        if self.head is None:
-            raise self.error or PeerDisconnected("the connection is gone")
-        return self.head
-
-    def done(self) -> bool:
-        """Whether the request has been sent and the response been received, or the exchange failed."""
-        return self.error is not None or (self.finished and self.head is not None and self._h1_done())
-
-    def on_done(self, callback: "Callable[[ClientExchange], None]") -> None:
-        """Call `callback` with this exchange once it is done, at once if it is; then ask the connection whether it is
-        reusable.
-        """
-        if self.connection.current is not self:
-            callback(self)
-        else:
-            self._callbacks.append(callback)
-
-    def reset(self) -> None:
-        """Drop the connection."""
-        self.connection.abort()
-
-    def upgrade(self, protocol: asyncio.BaseProtocol) -> asyncio.Transport:
-        """Hand the connection over to `protocol` after 101 or a 2xx to CONNECT, with every byte that came behind the
-        head.
-        """
-        if not self._h1.is_switched():
-            raise LocalProtocolError("upgrade() without a response that switches protocols")
-        return self.connection.hand_over(protocol)
-
-    # For the connection.
-
-    def take_head(self, head: ResponseHead) -> None:
-        """A head came: interim ones are kept, the final one wakes whoever waits."""
-        if head.status < 200 and head.status != 101:
-            self.informational.append(head)
-            if head.status == _CONTINUE:
-                self._continued(True)
-            return
-        self.head = head
-        self._continued(False)
-        if self._response is not None and not self._response.done():
-            self._response.set_result(None)
-
-    def fail(self, error: BaseException) -> None:
-        """The exchange cannot go on: everybody who waits gets `error`."""
-        if self.error is None:
-            self.error = error
-        if self.body is not EMPTY_PAYLOAD and not self.body.is_eof() and self.body.exception() is None:
-            self.body.set_exception(error)
-        for waiter in (self._response, self._continue):
-            if waiter is not None and not waiter.done():
-                waiter.set_exception(error)
-
-    def tell_done(self) -> None:
-        """Call back whoever asked for it."""
-        callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            callback(self)
-
-    # Beneath.
-
-    def _h1_done(self) -> bool:
-        return self._h1.is_peer_done() or self._h1.is_switched() or self.connection.current is not self
-
-    def _continued(self, came: bool) -> None:
-        if self._continue is not None and not self._continue.done():
-            self._continue.set_result(came)
-
-    def _finished(self) -> None:
-        self.finished = True
-        self.connection.settle()
-
-    def _check_connected(self) -> None:
-        if self.connection.lost or self.connection.transport is None:
-            raise self.error or self.connection.disconnected_error()
-
-    def _send(self, data: bytes) -> None:
-        head = self._head_bytes
-        if head:
-            self._head_bytes = b""
-            data = head + data if data else head
-        self._check_connected()
-        transport = self.connection.transport
-        if data and transport is not None:
-            transport.write(data)
-
-
-class DialedConnection(Link):
+class DialedConnection(DialingLink):
     """An asyncio protocol (by its methods) for one connection that was dialled.
 
     `read_timeout` is the longest silence, in seconds, while a response is expected; None: no limit. An exchange takes
     it over and may change it.
     """
 
-    __slots__ = ("_read_timeout", "_upgraded", "current")
+    __slots__ = ("_read_timeout", "_upgraded")
 
     def __init__(
         self,
@@ -256,7 +43,7 @@ class DialedConnection(Link):
         self.loop = loop
         self._read_timeout = read_timeout
         self._upgraded = False
-        self.current: ClientExchange | None = None
+        self.current = None
 
     def __repr__(self) -> str:
         state = "closed" if self.is_closed() else "idle" if self.current is None else "busy"

@@ -9,12 +9,15 @@ cdef Py_ssize_t _DRAINED_LIMIT
 cdef Py_ssize_t _JOINED_LIMIT
 
 cdef class _DateLine:
-    cdef str text
     cdef str line
+    cdef double since
+    cdef double until
 
 cdef _DateLine _date
 
-@cython.locals(text=str)
+cdef object _time
+
+@cython.locals(now=double)
 cpdef str date_line()
 
 cdef class Exchange:

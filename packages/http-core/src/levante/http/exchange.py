@@ -6,15 +6,19 @@ write.
 """
 
 import asyncio
+import logging
+import time
 from collections.abc import Mapping
 from typing import Any, BinaryIO, Final
 
-from .dates import date_header
-from .errors import LocalProtocolError, PeerDisconnected, ProtocolError
-from .h1 import UNKNOWN_LENGTH, Connection
+from .dates import format_date
+from .errors import ExchangeTimeout, LocalProtocolError, PeerDisconnected, ProtocolError, RemoteProtocolError
+from .h1 import Connection
 from .heads import RequestHead
 from .limits import MAX_DRAINED_BODY, MAX_JOINED_BODY, SENDFILE_STEP
 from .links import Link
+from .outgoing import UNKNOWN_LENGTH
+from .status import reason_phrase
 from .streams import StreamReader
 from .versions import HttpVersion11
 from .writers import Headers
@@ -30,24 +34,27 @@ _CONTINUE: Final = b"100-continue"
 
 
 class _DateLine:
-    """The Date field as a whole line, made anew when the text of the date is."""
+    """The Date field as a whole line, and the time until which it is right."""
 
-    __slots__ = ("line", "text")
+    __slots__ = ("line", "since", "until")
 
     def __init__(self) -> None:
-        self.text = ""
         self.line = ""
+        self.since = 0.0
+        self.until = 0.0
 
 
 _date = _DateLine()
+_time = time.time
 
 
 def date_line() -> str:
-    """The Date field of now as a whole line."""
-    text = date_header()
-    if text is not _date.text:
-        _date.text = text
-        _date.line = f"Date: {text}\r\n"
+    """The Date field of now as a whole line; formatted once a second."""
+    now = _time()
+    if now >= _date.until or now < _date.since:
+        _date.since = now // 1
+        _date.until = _date.since + 1
+        _date.line = f"Date: {format_date(now)}\r\n"
     return _date.line
 
 
@@ -278,6 +285,31 @@ class Exchange:
         self.keep_alive = False
         self._write(data)
         return self.connection.hand_over(protocol)
+
+    def answer_failure(self, error: BaseException | None, log: logging.Logger) -> None:
+        """Say what a service failed to say: it raised `error`, or returned too early. For the driver.
+
+        What the peer did wrong is answered with its status; the rest is logged, and is a 500. If the head has been
+        sent, the connection is dropped instead.
+        """
+        lost = self.connection.lost
+        status = 500
+        if isinstance(error, ExchangeTimeout):
+            status = 408
+        elif isinstance(error, RemoteProtocolError):
+            status = error.status
+        elif not (lost and (error is None or isinstance(error, PeerDisconnected))):
+            what = "raised" if error is not None else "returned before it had finished"
+            log.error("the service %s: %r", what, self, exc_info=error)
+        if self.head_sent or lost:
+            self.reset()
+            return
+        text = f"{status} {reason_phrase(status)}\n".encode("ascii")
+        self.keep_alive = False
+        try:
+            self.respond(status, None, (("Content-Type", "text/plain; charset=utf-8"),), text)
+        except (LocalProtocolError, PeerDisconnected):
+            self.reset()
 
     # Beneath.
 

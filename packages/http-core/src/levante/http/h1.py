@@ -1,10 +1,10 @@
 """HTTP/1.1 without I/O, for both roles: received bytes go in, events come out; what we send goes in, bytes come out.
 
-Each side of a connection is in one of a few states. `_PEER_NAMES` and `_OUR_NAMES` name them; each method that sends
-says in which of ours it may, each that polls what comes next. A cycle is one request with its response: it is over when
-both sides are DONE, and another may start if both agreed to keep the connection. Between the peer's DONE and the next
-cycle its further bytes stay unparsed (`buffered()` of them), which is how pipelining is bounded. The drivers call
-`poll()`, which returns numbers; `next_event()` is the same in objects.
+Each side of a connection is in one of a few states; `_PEER_NAMES` here and `OUR_NAMES` in outgoing.py name them. What
+we send is outgoing.py's business; here the peer's bytes become events. A cycle is one request with its response: it is
+over when both sides are DONE, and another may start if both agreed to keep the connection. Between the peer's DONE and
+the next cycle its further bytes stay unparsed (`buffered()` of them), which is how pipelining is bounded. The drivers
+call `poll()`, which returns numbers; `next_event()` is the same in objects.
 """
 
 from enum import Enum
@@ -18,23 +18,9 @@ from .headparser import HeadParser
 from .heads import Head, RequestHead, ResponseHead
 from .limits import Limits
 from .octets import VALUE, span
+from .outgoing import DONE, IDLE, OUR_NAMES, SWITCHED, UNKNOWN_LENGTH, Outgoing
 from .streams import NO_TRAILERS
-from .versions import HttpVersion11
-from .writers import (
-    SEEN_CONTENT_LENGTH,
-    SEEN_DATE,
-    SEEN_HOST,
-    SEEN_SERVER,
-    SEEN_TRANSFER_ENCODING,
-    FieldBlock,
-    Headers,
-    chunk,
-    encode,
-    field_block,
-    last_chunk,
-    request_line,
-    status_line,
-)
+from .writers import Headers
 
 
 class Role(Enum):
@@ -90,23 +76,6 @@ _PEER_SWITCHED: Final = 5
 _PEER_ERROR: Final = 6
 _PEER_NAMES: Final = ("HEAD", "BODY", "END", "DONE", "CLOSED", "SWITCHED", "ERROR")
 
-# Our states.
-_IDLE: Final = 0
-_BODY: Final = 1
-_DONE: Final = 2
-_SWITCHED: Final = 3
-_ERROR: Final = 4
-_OUR_NAMES: Final = ("IDLE", "BODY", "DONE", "SWITCHED", "ERROR")
-
-# How our body is framed. NONE: there must not be one. DROPPED: there is one, but not on the wire (responses to HEAD).
-_FRAMED_NONE: Final = 0
-_FRAMED_DROPPED: Final = 1
-_FRAMED_LENGTH: Final = 2
-_FRAMED_CHUNKED: Final = 3
-_FRAMED_CLOSE: Final = 4
-
-UNKNOWN_LENGTH: Final = -1
-
 # The same and constants of other modules, typed when compiled.
 _NEED_DATA = POLL_NEED_DATA
 _PAUSED = POLL_PAUSED
@@ -115,15 +84,13 @@ _DATA = POLL_DATA
 _END = POLL_END
 _CLOSED = POLL_CLOSED
 _UNKNOWN_LENGTH = UNKNOWN_LENGTH
-_DATE = SEEN_DATE
-_SERVER = SEEN_SERVER
-_HOST = SEEN_HOST
-_FRAMING = SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING
-_VERSION_11 = HttpVersion11
+_IDLE = IDLE
+_DONE = DONE
+_SWITCHED = SWITCHED
 _VALUE = VALUE
 
 
-class Connection:
+class Connection(Outgoing):
     """One HTTP/1.1 connection, seen from `role`."""
 
     __slots__ = (
@@ -132,27 +99,21 @@ class Connection:
         "_decoder",
         "_eof",
         "_error",
-        "_framed",
         "_informational",
         "_limits",
-        "_method",
         "_more",
-        "_our",
         "_parser",
         "_peer",
         "_position",
-        "_remaining",
         "_scanned",
         "_server",
-        "_upgrade_sent",
         "chunk_ends",
         "data",
-        "head",
-        "keep_alive",
         "trailers",
     )
 
     def __init__(self, role: Role, limits: Limits | None = None) -> None:
+        super().__init__()
         self._limits = Limits() if limits is None else limits
         self._server = role is Role.SERVER
         self._parser = HeadParser(self._limits, request=self._server)
@@ -166,21 +127,14 @@ class Connection:
         self._error: RemoteProtocolError | None = None
         self._decoder: BodyDecoder | None = None
         self._informational = 0
-        self._upgrade_sent = False
-        self._remaining = 0
-        self._framed = _FRAMED_NONE
         self._peer = _PEER_HEAD
-        self._our = _IDLE
-        self._method = ""
-        self.keep_alive = True
-        self.head: Head | None = None
         self.data = b""
         self.chunk_ends: list[int] | None = None
         self.trailers = NO_TRAILERS
 
     def __repr__(self) -> str:
         role = "server" if self._server else "client"
-        states = f"ours {_OUR_NAMES[self._our]} peer {_PEER_NAMES[self._peer]}"
+        states = f"ours {OUR_NAMES[self._our]} peer {_PEER_NAMES[self._peer]}"
         return f"<Connection {role} {states} {self.buffered()} bytes unparsed>"
 
     # Receiving.
@@ -232,17 +186,9 @@ class Connection:
         """Whether the peer's message is complete."""
         return self._peer == _PEER_DONE
 
-    def is_switched(self) -> bool:
-        """Whether the connection no longer speaks HTTP."""
-        return self._our == _SWITCHED
-
     def has_body_event(self) -> bool:
         """Whether poll() has more to say about the peer's body without further bytes."""
         return self._peer == _PEER_END or (self._peer == _PEER_BODY and self.buffered() > 0)
-
-    def is_our_turn_over(self) -> bool:
-        """Whether our message is complete."""
-        return self._our == _DONE
 
     def remaining_body(self) -> int:
         """How many bytes of the peer's body are still to come; _UNKNOWN_LENGTH if only the peer knows."""
@@ -262,6 +208,16 @@ class Connection:
         self._informational = 0
         self.head = None
         self.trailers = NO_TRAILERS
+
+    def switch(
+        self, status: int, reason: str | None, headers: Headers, date_line: str = "", server_line: str = ""
+    ) -> bytes:
+        """The head by which a server ends HTTP on this connection: 101, or 2xx to CONNECT (RFC 9110 7.8, 9.3.6)."""
+        if self._peer != _PEER_DONE:
+            raise LocalProtocolError("switching protocols before the request's body has been received")
+        data = self._switch_head(status, reason, headers, date_line, server_line)
+        self._peer = _PEER_SWITCHED
+        return data
 
     def trailing_data(self) -> bytes:
         """Hand out, once, the received bytes that have not been consumed: what belongs to the next protocol after an
@@ -391,188 +347,3 @@ class Connection:
         else:
             return _PEER_END
         return _PEER_BODY
-
-    # Sending. Each method returns the bytes to write.
-
-    def send_informational(self, status: int, headers: Headers = ()) -> bytes:
-        """An interim response (1xx but 101)."""
-        self._check("an interim response", _IDLE)
-        if not 100 <= status < 200 or status == 101:
-            raise LocalProtocolError(f"interim status {status}; expected 100 to 199 without 101")
-        block = field_block(headers, _FRAMING)
-        return encode((status_line(status, None), block.text, "\r\n"))
-
-    def send_response(
-        self,
-        status: int,
-        reason: str | None,
-        headers: Headers,
-        length: int = _UNKNOWN_LENGTH,
-        keep_alive: bool = True,
-        date_line: str = "",
-        server_line: str = "",
-    ) -> bytes:
-        """The head of a final response.
-
-        `length` is that of the body if known. `date_line` and `server_line` are whole lines that are added where
-        `headers` has no such field. LocalProtocolError for an illegal character, two framings, or a Content-Length
-        unlike `length`.
-        """
-        self._check("a head", _IDLE)
-        line = status_line(status, reason)
-        if status < 200:
-            raise LocalProtocolError(
-                f"final status {status}; expected 200 or more, or send_informational() or switch()"
-            )
-        method = self._method
-        if status == 204 or status == 304 or (method == "CONNECT" and status < 300):
-            block = field_block(headers, _FRAMING)
-            framing = ""
-            self._framed = _FRAMED_NONE
-        else:
-            block = field_block(headers)
-            framing = self._frame(block, length, method == "HEAD", self._peer_speaks_11())
-            if self._framed == _FRAMED_CLOSE:
-                keep_alive = False
-        self.keep_alive = self.keep_alive and keep_alive and not block.close
-        self._our = _BODY
-        return encode(
-            (
-                line,
-                block.text,
-                "" if block.seen & _DATE else date_line,
-                "" if block.seen & _SERVER else server_line,
-                framing,
-                self._connection_line(block),
-                "\r\n",
-            )
-        )
-
-    def send_request(self, method: str, target: str, headers: Headers, length: int = 0) -> bytes:
-        """The head of a request with `length` bytes of body (UNKNOWN_LENGTH: chunked); `headers` must have a Host."""
-        self._check("a head", _IDLE)
-        line = request_line(method, target)
-        block = field_block(headers)
-        if not block.seen & _HOST:
-            raise LocalProtocolError("no Host among the headers; HTTP/1.1 demands one")
-        if (
-            length == 0
-            and block.length == _UNKNOWN_LENGTH
-            and not block.chunked
-            and method not in ("POST", "PUT", "PATCH")
-        ):
-            framing = ""
-            self._framed = _FRAMED_NONE
-        else:
-            framing = self._frame(block, length, False, True)
-        self._method = method
-        self._upgrade_sent = block.upgrade
-        self.keep_alive = not block.close
-        self._our = _BODY
-        return encode((line, block.text, framing, "\r\n"))
-
-    def send_data(self, data: bytes) -> bytes:
-        """A piece of our body, framed. LocalProtocolError beyond Content-Length, or where no body may be."""
-        self._check("body data", _BODY)
-        if self._framed == _FRAMED_LENGTH:
-            if len(data) > self._remaining:
-                raise LocalProtocolError(f"{len(data)} bytes of body where Content-Length leaves {self._remaining}")
-            self._remaining -= len(data)
-            return data
-        if self._framed == _FRAMED_CHUNKED:
-            return chunk(data) if data else b""
-        if self._framed == _FRAMED_NONE and data:
-            raise LocalProtocolError(f"{len(data)} bytes of body in a message that has none")
-        return data if self._framed == _FRAMED_CLOSE else b""
-
-    def end(self, trailers: Headers | None = None) -> bytes:
-        """The end of our message; trailers need a chunked body, and are left out where the peer cannot receive any.
-
-        LocalProtocolError if the body is shorter than its Content-Length: the connection must then be dropped.
-        """
-        self._check("the end of a message", _BODY)
-        if self._framed == _FRAMED_LENGTH and self._remaining:
-            self._our = _ERROR
-            self.keep_alive = False
-            raise LocalProtocolError(f"body ends {self._remaining} bytes before its Content-Length")
-        if trailers and self._framed in (_FRAMED_LENGTH, _FRAMED_NONE):
-            raise LocalProtocolError("trailers without a chunked body; send the head without a length")
-        tail = last_chunk(trailers) if self._framed == _FRAMED_CHUNKED else b""
-        self._our = _DONE
-        return tail
-
-    def drops_body(self) -> bool:
-        """Whether our body is not sent because the request was HEAD."""
-        return self._framed == _FRAMED_DROPPED
-
-    def takes_plain_bytes(self, count: int) -> bool:
-        """Whether the next `count` bytes of our body go on the wire as they are."""
-        return self._our == _BODY and (
-            self._framed == _FRAMED_CLOSE or (self._framed == _FRAMED_LENGTH and count <= self._remaining)
-        )
-
-    def note_sent(self, count: int) -> None:
-        """Count bytes of our body that went to the wire past send_data()."""
-        if self._framed == _FRAMED_LENGTH:
-            self._remaining -= count
-
-    def switch(
-        self, status: int, reason: str | None, headers: Headers, date_line: str = "", server_line: str = ""
-    ) -> bytes:
-        """The head by which a server ends HTTP on this connection: 101, or 2xx to CONNECT (RFC 9110 7.8, 9.3.6)."""
-        self._check("a head", _IDLE)
-        if self._peer != _PEER_DONE:
-            raise LocalProtocolError("switching protocols before the request's body has been received")
-        if status != 101 and not (self._method == "CONNECT" and 200 <= status < 300):
-            raise LocalProtocolError(f"switching protocols with status {status}; expected 101, or 2xx to CONNECT")
-        block = field_block(headers, _FRAMING)
-        self._our = _SWITCHED
-        self._peer = _PEER_SWITCHED
-        self.keep_alive = False
-        return encode(
-            (
-                status_line(status, reason),
-                block.text,
-                "" if block.seen & _DATE else date_line,
-                "" if block.seen & _SERVER else server_line,
-                "\r\n",
-            )
-        )
-
-    def _check(self, what: str, state: int) -> None:
-        if self._our != state:
-            raise LocalProtocolError(f"{what} in state {_OUR_NAMES[self._our]}; expected state {_OUR_NAMES[state]}")
-
-    def _peer_speaks_11(self) -> bool:
-        return self.head is None or self.head.version == _VERSION_11
-
-    def _frame(self, block: FieldBlock, length: int, dropped: bool, chunks: bool) -> str:
-        """Choose the framing of a body that may be there; return the header line that is missing for it."""
-        line = ""
-        if block.chunked:
-            if block.length != _UNKNOWN_LENGTH:
-                raise LocalProtocolError("Content-Length together with Transfer-Encoding; expected one framing")
-            if not chunks:
-                raise LocalProtocolError("Transfer-Encoding in an answer to HTTP/1.0, which knows no chunks")
-            framed = _FRAMED_CHUNKED
-        elif block.length != _UNKNOWN_LENGTH:
-            if length not in (_UNKNOWN_LENGTH, block.length) and not dropped:
-                raise LocalProtocolError(f"Content-Length {block.length} for a body of {length} bytes")
-            framed = _FRAMED_LENGTH
-            self._remaining = block.length
-        elif length != _UNKNOWN_LENGTH:
-            framed = _FRAMED_LENGTH
-            self._remaining = length
-            line = f"Content-Length: {length}\r\n"
-        elif chunks:
-            framed = _FRAMED_CHUNKED
-            line = "Transfer-Encoding: chunked\r\n"
-        else:
-            framed = _FRAMED_CLOSE
-        self._framed = _FRAMED_DROPPED if dropped else framed
-        return line
-
-    def _connection_line(self, block: FieldBlock) -> str:
-        if self._peer_speaks_11():
-            return "" if self.keep_alive or block.close else "Connection: close\r\n"
-        return "Connection: keep-alive\r\n" if self.keep_alive else ""

@@ -1,17 +1,16 @@
 cimport cython
 
+from levante.http.fieldnames cimport known_field
+from levante.http.headrules cimport check_target, check_transfer_encoding, content_length, crlf, refuse_method, refuse_name, refuse_value
 from levante.http.heads cimport Head, RequestHead, ResponseHead
-from levante.http.octets cimport is_authority, is_token, number, same, span, span_back, tokens
+from levante.http.octets cimport exactly, is_authority, is_token, number, same, span, span_back, tokens
 
 cdef unsigned char _BLANK
-cdef unsigned char _DIGIT
-cdef unsigned char _SCHEME
 cdef unsigned char _TARGET
 cdef unsigned char _TOKEN
 cdef unsigned char _VALUE
 
 cdef int _CR
-cdef int _LF
 cdef int _SP
 cdef int _COLON
 
@@ -22,26 +21,15 @@ cdef int _CONNECTION
 cdef int _UPGRADE
 cdef int _EXPECT
 cdef int _KEY1
-cdef int _CONTENT_TYPE
-cdef int _USER_AGENT
-cdef int _SERVER
-cdef int _ETAG
-cdef int _CONTENT_LOCATION
-cdef int _CONTENT_RANGE
-cdef int _MAX_FORWARDS
 cdef int _REQUEST_SINGLES
 cdef int _RESPONSE_SINGLES
 
 cdef Py_ssize_t _NO_LENGTH
 cdef Py_ssize_t _METHOD_LIMIT
-cdef Py_ssize_t _DIGITS_LIMIT
 cdef bytes _VERSION
 cdef dict _METHODS
 cdef object _VERSION_10
 cdef object _VERSION_11
-
-@cython.locals(length=Py_ssize_t)
-cpdef int known_field(bytes data, Py_ssize_t start, Py_ssize_t end) except -1
 
 cdef class HeadParser:
     cdef public Py_ssize_t end
@@ -114,17 +102,4 @@ cdef class HeadParser:
     @cython.locals(wanted=list)
     cdef _finish(self, Head head, bytes data, Py_ssize_t start, Py_ssize_t begin)
 
-    @cython.locals(scheme=Py_ssize_t, authority=Py_ssize_t, stop=Py_ssize_t, named=bytes)
-    cdef _check_target(self, bytes data, Py_ssize_t start, Py_ssize_t first, Py_ssize_t last, str method)
-
-cdef Py_ssize_t _crlf(bytes data, Py_ssize_t at, Py_ssize_t stop) except -2
-
-cpdef Py_ssize_t content_length(bytes data, Py_ssize_t first, Py_ssize_t last) except -1
-
-cpdef check_transfer_encoding(bytes data, Py_ssize_t first, Py_ssize_t last)
-
-cdef _refuse_method(bytes data, Py_ssize_t line, Py_ssize_t method)
-
-cpdef refuse_name(bytes data, Py_ssize_t line, Py_ssize_t colon)
-
-cpdef refuse_value(bytes data, Py_ssize_t line, Py_ssize_t colon, Py_ssize_t last)
+    cdef object _host(self, bytes data, Py_ssize_t start)

@@ -11,115 +11,63 @@ on values, exactly one valid Host, exact digits, exact CRLF.
 from typing import Final
 
 from .errors import LimitExceeded, LineTooLong, RemoteProtocolError, shown
-from .heads import NO_LENGTH, Head, RequestHead, ResponseHead
-from .limits import MAX_LENGTH_DIGITS, MAX_METHOD_LENGTH, Limits
-from .octets import (
-    BLANK,
-    DIGIT,
-    SCHEME,
-    TARGET,
-    TOKEN,
-    VALUE,
-    is_authority,
-    is_token,
-    number,
-    same,
-    span,
-    span_back,
-    tokens,
+from .fieldnames import (
+    CONNECTION,
+    CONTENT_LENGTH,
+    EXPECT,
+    HOST,
+    KEY1,
+    REQUEST_SINGLES,
+    RESPONSE_SINGLES,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    known_field,
 )
+from .headrules import (
+    check_target,
+    check_transfer_encoding,
+    content_length,
+    crlf,
+    refuse_method,
+    refuse_name,
+    refuse_value,
+)
+from .heads import NO_LENGTH, Head, RequestHead, ResponseHead
+from .limits import MAX_METHOD_LENGTH, Limits
+from .octets import BLANK, TARGET, TOKEN, VALUE, exactly, is_authority, number, same, span, span_back, tokens
 from .versions import HttpVersion10, HttpVersion11
 
 # Constants of other modules, typed when compiled.
 _BLANK = BLANK
-_DIGIT = DIGIT
-_SCHEME = SCHEME
 _TARGET = TARGET
 _TOKEN = TOKEN
 _VALUE = VALUE
 _NO_LENGTH = NO_LENGTH
 _METHOD_LIMIT = MAX_METHOD_LENGTH
-_DIGITS_LIMIT = MAX_LENGTH_DIGITS
 _VERSION_10 = HttpVersion10
 _VERSION_11 = HttpVersion11
 
 _VERSION: Final = b"HTTP/0.0"
 
 _CR: Final = 13
-_LF: Final = 10
 _SP: Final = 32
 _COLON: Final = 58
 
-# Fields that this parser must understand, or that must not be repeated. The number is the bit in `_seen`.
-_HOST: Final = 1
-_CONTENT_LENGTH: Final = 2
-_TRANSFER_ENCODING: Final = 4
-_CONNECTION: Final = 8
-_UPGRADE: Final = 16
-_EXPECT: Final = 32
-_KEY1: Final = 64
-_CONTENT_TYPE: Final = 128
-_USER_AGENT: Final = 256
-_SERVER: Final = 512
-_ETAG: Final = 1024
-_CONTENT_LOCATION: Final = 2048
-_CONTENT_RANGE: Final = 4096
-_MAX_FORWARDS: Final = 8192
-
-# A request that repeats one of these is refused: every recipient picks another one (CVE-2026-34525). Responses are only
-# held to what frames them, for plenty of servers repeat the rest.
-_REQUEST_SINGLES: Final = (
-    _HOST
-    | _CONTENT_LENGTH
-    | _TRANSFER_ENCODING
-    | _CONTENT_TYPE
-    | _USER_AGENT
-    | _SERVER
-    | _ETAG
-    | _CONTENT_LOCATION
-    | _CONTENT_RANGE
-    | _MAX_FORWARDS
-)
-_RESPONSE_SINGLES: Final = _CONTENT_LENGTH | _TRANSFER_ENCODING
+# Fields, typed when compiled.
+_HOST = HOST
+_CONTENT_LENGTH = CONTENT_LENGTH
+_TRANSFER_ENCODING = TRANSFER_ENCODING
+_CONNECTION = CONNECTION
+_UPGRADE = UPGRADE
+_EXPECT = EXPECT
+_KEY1 = KEY1
+_REQUEST_SINGLES = REQUEST_SINGLES
+_RESPONSE_SINGLES = RESPONSE_SINGLES
 
 _METHODS: Final = {
     name.encode(): name
     for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE", "QUERY")
 }
-
-
-def known_field(data: bytes, start: int, end: int) -> int:
-    """The bit of the field whose name is [start, end), 0 for all that the parser does not care about."""
-    length = end - start
-    if length == 4:
-        if same(data, start, end, b"host"):
-            return _HOST
-        return _ETAG if same(data, start, end, b"etag") else 0
-    if length == 6:
-        if same(data, start, end, b"expect"):
-            return _EXPECT
-        return _SERVER if same(data, start, end, b"server") else 0
-    if length == 7:
-        return _UPGRADE if same(data, start, end, b"upgrade") else 0
-    if length == 10:
-        if same(data, start, end, b"connection"):
-            return _CONNECTION
-        return _USER_AGENT if same(data, start, end, b"user-agent") else 0
-    if length == 12:
-        if same(data, start, end, b"content-type"):
-            return _CONTENT_TYPE
-        return _MAX_FORWARDS if same(data, start, end, b"max-forwards") else 0
-    if length == 13:
-        return _CONTENT_RANGE if same(data, start, end, b"content-range") else 0
-    if length == 14:
-        return _CONTENT_LENGTH if same(data, start, end, b"content-length") else 0
-    if length == 16:
-        return _CONTENT_LOCATION if same(data, start, end, b"content-location") else 0
-    if length == 17:
-        return _TRANSFER_ENCODING if same(data, start, end, b"transfer-encoding") else 0
-    if length == 18 and data[end - 1] == 0x31:
-        return _KEY1 if same(data, start, end - 1, b"sec-websocket-key") else 0
-    return 0
 
 
 class HeadParser:
@@ -211,7 +159,7 @@ class HeadParser:
             if self._fields == 0:
                 after = self._start_line(data, start, line, stop)
             elif line < stop and data[line] == _CR:
-                after = _crlf(data, line, stop)
+                after = crlf(data, line, stop)
                 if after > 0:
                     self.end = after
                     return self._request_head(data, start) if self._request else self._response_head(data, start)
@@ -236,7 +184,7 @@ class HeadParser:
 
     def _start_line(self, data: bytes, start: int, line: int, stop: int) -> int:
         if line < stop and data[line] == _CR:
-            after = _crlf(data, line, stop)
+            after = crlf(data, line, stop)
             if after > 0:
                 self._empty_lines += 1
                 if self._empty_lines > self._max_empty:
@@ -259,7 +207,7 @@ class HeadParser:
         if method == stop:
             return -1
         if data[method] != _SP or method == line:
-            _refuse_method(data, line, method)
+            refuse_method(data, line, method)
         target = method + 1
         behind = span(data, target, stop, _TARGET)
         if behind == stop:
@@ -276,7 +224,7 @@ class HeadParser:
             raise RemoteProtocolError(
                 f"request line: {shown(data[after : after + 1])} behind the version; expected CRLF"
             )
-        after = _crlf(data, after, stop)
+        after = crlf(data, after, stop)
         self._method_stop = method - start
         self._target_start = target - start
         self._target_stop = behind - start
@@ -311,7 +259,7 @@ class HeadParser:
             )
         self._target_start = min(behind + 1, reason) - start
         self._reason_stop = reason - start
-        return _crlf(data, reason, stop)
+        return crlf(data, reason, stop)
 
     def _version(self, data: bytes, at: int, stop: int) -> int:
         """Check "HTTP/1.0" or "HTTP/1.1" at `at`; note the minor version."""
@@ -342,7 +290,7 @@ class HeadParser:
             return -1
         if data[last] != _CR:
             refuse_value(data, line, colon, last)
-        after = _crlf(data, last, stop)
+        after = crlf(data, last, stop)
         if after < 0:
             return -1
         self._count += 1
@@ -398,32 +346,37 @@ class HeadParser:
     # Whole heads.
 
     def _request_head(self, data: bytes, start: int) -> RequestHead:
-        head = RequestHead()
+        head = RequestHead.__new__(RequestHead)
+        head.clear()
         begin = start + self._head
-        name = data[begin : start + self._method_stop]
-        head.method = _METHODS.get(name) or name.decode("ascii")
+        if exactly(data, begin, start + self._method_stop, b"GET"):
+            head.method = "GET"
+        else:
+            name = data[begin : start + self._method_stop]
+            head.method = _METHODS.get(name) or name.decode("ascii")
         first = start + self._target_start
         last = start + self._target_stop
         head.target = data[first:last].decode("ascii")
         if self._seen & _HOST:
             if not is_authority(data, start + self._host_start, start + self._host_stop):
-                host = data[start + self._host_start : start + self._host_stop]
-                raise RemoteProtocolError(f"Host {shown(host)}; expected a host and perhaps a port")
+                raise RemoteProtocolError(f"Host {shown(self._host(data, start))}; expected a host and perhaps a port")
         elif self._minor == 1:
             raise RemoteProtocolError("no Host header; HTTP/1.1 demands one")
         if data[first] != 0x2F or head.method == "CONNECT":
-            self._check_target(data, start, first, last, head.method)
+            check_target(data, first, last, head.method, self._host(data, start) if self._seen & _HOST else None)
         if self._chunked and (self._length != _NO_LENGTH or self._minor == 0):
             raise RemoteProtocolError(
                 "Transfer-Encoding with Content-Length or with HTTP/1.0; expected one framing only"
             )
+        head.expect = None
         if self._expect_stop:
             head.expect = data[start + self._expect_start : start + self._expect_stop]
         self._finish(head, data, start, begin)
         return head
 
     def _response_head(self, data: bytes, start: int) -> ResponseHead:
-        head = ResponseHead()
+        head = ResponseHead.__new__(ResponseHead)
+        head.clear()
         head.status = self._status
         head.reason = data[start + self._target_start : start + self._reason_stop].decode("utf-8", "surrogateescape")
         self._finish(head, data, start, start + self._head)
@@ -434,7 +387,7 @@ class HeadParser:
         return head
 
     def _finish(self, head: Head, data: bytes, start: int, begin: int) -> None:
-        head.raw = data[begin : self.end]
+        head.raw = data if begin == 0 and self.end == len(data) else data[begin : self.end]
         head.fields = start + self._fields - begin
         head.version = _VERSION_11 if self._minor else _VERSION_10
         head.length = self._length
@@ -444,85 +397,5 @@ class HeadParser:
             wanted = tokens(data[start + self._upgrade_start : start + self._upgrade_stop])
             head.upgrade = wanted[0].decode("latin-1") if wanted else None
 
-    def _check_target(self, data: bytes, start: int, first: int, last: int, method: str) -> None:
-        """Check a target that is not in origin form (RFC 9112 3.2)."""
-        if method == "CONNECT":
-            if not is_authority(data, first, last, True):
-                raise RemoteProtocolError(f"target {shown(data[first:last])} of CONNECT; expected host:port")
-            return
-        if last - first == 1 and data[first] == 0x2A and method == "OPTIONS":
-            return
-        scheme = span(data, first, last, _SCHEME)
-        authority = scheme + 3
-        if data[scheme:authority] == b"://" and (
-            same(data, first, scheme, b"http") or same(data, first, scheme, b"https")
-        ):
-            stop = authority
-            while stop < last and data[stop] != 0x2F and data[stop] != 0x3F:
-                stop += 1
-            if is_authority(data, authority, stop):
-                named = data[start + self._host_start : start + self._host_stop] if self._seen & _HOST else None
-                if named is not None and named.lower() != data[authority:stop].lower():
-                    raise RemoteProtocolError(
-                        f"Host {shown(named)} with target {shown(data[first:last])}; expected the same host"
-                    )
-                return
-        raise RemoteProtocolError(f"target {shown(data[first:last])}; expected a path that begins with '/'")
-
-
-def _crlf(data: bytes, at: int, stop: int) -> int:
-    """The index behind the CRLF at `at`, whose CR has been seen; -1 if the LF is not there yet."""
-    if at + 1 >= stop:
-        return -1
-    if data[at + 1] != _LF:
-        raise RemoteProtocolError(f"CR followed by {shown(data[at + 1 : at + 2])}; expected LF")
-    return at + 2
-
-
-def content_length(data: bytes, first: int, last: int) -> int:
-    """The value of Content-Length in [first, last): digits and nothing else (RFC 9110 8.6)."""
-    if first == last or span(data, first, last, _DIGIT) != last:
-        raise RemoteProtocolError(f"Content-Length {shown(data[first:last])}; expected decimal digits")
-    if last - first > _DIGITS_LIMIT:
-        raise LimitExceeded("digits of Content-Length", maximum=_DIGITS_LIMIT, actual=last - first)
-    return number(data, first, last)
-
-
-def check_transfer_encoding(data: bytes, first: int, last: int) -> None:
-    """Accept `chunked`, once and alone; 501 for codings that nobody here decodes, 400 for what no framing can be drawn
-    from.
-    """
-    if same(data, first, last, b"chunked"):
-        return
-    value = data[first:last]
-    codings = tokens(value)
-    unknown = bool(codings) and b"chunked" not in codings[:-1]
-    for coding in codings:
-        unknown = unknown and is_token(coding)
-    raise RemoteProtocolError(f"Transfer-Encoding {shown(value)}; expected chunked", status=501 if unknown else 400)
-
-
-def _refuse_method(data: bytes, line: int, method: int) -> None:
-    if method == line and data[line] == 0x16:
-        raise RemoteProtocolError(
-            "this looks like a TLS handshake, but this port speaks plain HTTP; use http://, or another port"
-        )
-    raise RemoteProtocolError(
-        f"byte {shown(data[method : method + 1])} in the method of a request line; expected a token and a space"
-    )
-
-
-def refuse_name(data: bytes, line: int, colon: int) -> None:
-    """Raise for a field line whose name ends at `colon`, where no colon stands."""
-    if colon == line and data[line] in b" \t":
-        raise RemoteProtocolError("line that continues a header (obs-fold); expected a header of its own")
-    raise RemoteProtocolError(
-        f"byte {shown(data[colon : colon + 1])} in the name of header {shown(data[line:colon])}; expected a token"
-    )
-
-
-def refuse_value(data: bytes, line: int, colon: int, last: int) -> None:
-    """Raise for a field line whose value holds a byte at `last` that no value may hold."""
-    raise RemoteProtocolError(
-        f"byte {shown(data[last : last + 1])} in the value of header {shown(data[line:colon])}; expected CRLF"
-    )
+    def _host(self, data: bytes, start: int) -> bytes:
+        return data[start + self._host_start : start + self._host_stop]

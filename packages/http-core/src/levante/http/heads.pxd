@@ -17,6 +17,8 @@ cdef class Head:
     cdef object _headers
     cdef object _raw_headers
 
+    cpdef clear(self)
+
     @cython.locals(data=bytes, end=Py_ssize_t, line=Py_ssize_t, colon=Py_ssize_t, stop=Py_ssize_t, start=Py_ssize_t)
     cpdef object field(self, bytes name)
 

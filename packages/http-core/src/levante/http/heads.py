@@ -34,6 +34,10 @@ class Head:
     __slots__ = ("_headers", "_raw_headers", "chunked", "fields", "keep_alive", "length", "raw", "upgrade", "version")
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Set everything to nothing. The parser makes heads past __init__, which costs a call through Python."""
         self.raw = b""
         self.fields = 0  # where the field lines begin in raw
         self.version = HttpVersion11
@@ -126,7 +130,7 @@ class RequestHead(Head):
     __slots__ = ("expect", "method", "target")
 
     def __init__(self) -> None:
-        super().__init__()
+        self.clear()
         self.method = ""
         self.target = ""
         self.expect: bytes | None = None
@@ -164,7 +168,7 @@ class ResponseHead(Head):
     __slots__ = ("reason", "status")
 
     def __init__(self) -> None:
-        super().__init__()
+        self.clear()
         self.status = 0
         self.reason = ""
 

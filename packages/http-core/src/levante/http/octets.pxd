@@ -11,6 +11,9 @@ cpdef Py_ssize_t span_back(bytes data, Py_ssize_t start, Py_ssize_t end, unsigne
 @cython.locals(octets="const unsigned char *", wanted="const unsigned char *", index=Py_ssize_t)
 cpdef bint same(bytes data, Py_ssize_t start, Py_ssize_t end, bytes name) except -1
 
+@cython.locals(octets="const unsigned char *", wanted="const unsigned char *", index=Py_ssize_t)
+cpdef bint exactly(bytes data, Py_ssize_t start, Py_ssize_t end, bytes name) except -1
+
 @cython.locals(octets="const unsigned char *", value="long long")
 cpdef long long number(bytes data, Py_ssize_t start, Py_ssize_t end) except -1
 

@@ -79,6 +79,21 @@ def same(data: bytes, start: int, end: int, name: bytes) -> bool:
     return True
 
 
+def exactly(data: bytes, start: int, end: int, name: bytes) -> bool:
+    """Whether [start, end) is `name`."""
+    octets = data
+    wanted = name
+    if end - start != len(name):
+        return False
+    index = 0
+    while start < end:
+        if octets[start] != wanted[index]:
+            return False
+        start += 1
+        index += 1
+    return True
+
+
 def number(data: bytes, start: int, end: int) -> int:
     """The value of the digits in [start, end), which are at most 18 and nothing but ASCII digits."""
     octets = data

@@ -8,47 +8,19 @@ set wins over what is buffered, so that a body cut short is never taken for a wh
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Final, Generic, Protocol, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from .errors import LineTooLong
-
-T = TypeVar("T")
+from .flow import ChunkIterator, Flow
 
 NO_TRAILERS: Final = CIMultiDictProxy(CIMultiDict[str]())
 
 # A buffered HTTP chunk is reckoned at this many bytes when the marks for chunks are derived from those for bytes
 # (CVE-2025-69229).
 _BYTES_PER_CHUNK: Final = 16
-
-
-class Flow(Protocol):
-    """What a stream needs from its driver."""
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
-
-
-class ChunkIterator(Generic[T]):
-    """Iterates over what a reading function returns until it returns nothing."""
-
-    __slots__ = ("_empty", "_read")
-
-    def __init__(self, read: Callable[[], Awaitable[T]], empty: T) -> None:
-        self._read = read
-        self._empty = empty
-
-    def __aiter__(self) -> AsyncIterator[T]:
-        return self
-
-    async def __anext__(self) -> T:
-        item = await self._read()
-        if item == self._empty:
-            raise StopAsyncIteration
-        return item
 
 
 class StreamReader:

@@ -19,6 +19,8 @@ cdef class FieldBlock:
     cdef public bint upgrade
     cdef public bint chunked
 
+    cdef clear(self)
+
 @cython.locals(block=FieldBlock, lines=list, meaning=int)
 cpdef FieldBlock field_block(object headers, int drop=*)
 

@@ -63,6 +63,10 @@ class FieldBlock:
     __slots__ = ("chunked", "close", "length", "seen", "text", "upgrade")
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Set everything to nothing."""
         self.text = ""
         self.seen = 0
         self.length = -1
@@ -77,7 +81,8 @@ def field_block(headers: Headers, drop: int = 0) -> FieldBlock:
     IllegalCharacter for a name that is no token or a value that would not stay on its line, TypeError for anything but
     str.
     """
-    block = FieldBlock()
+    block = FieldBlock.__new__(FieldBlock)  # past __init__, which costs a call through Python
+    block.clear()
     lines = []
     if type(headers) is not tuple and type(headers) is not list and isinstance(headers, Mapping):
         headers = headers.items()

@@ -1,0 +1,67 @@
+"""How an accepted connection ends decently: by swallowing a bounded amount of what the peer still sends, for a bounded
+time.
+
+Closing a socket on which bytes are still arriving resets the connection, and the reset destroys answers that the peer
+has not read yet. So after the last answer our half is closed first, and the rest of what comes is thrown away until the
+peer closes too, or enough has come.
+"""
+
+from typing import Final
+
+from .h1 import Role
+from .limits import MAX_DRAINED_BODY, Limits
+from .links import Link
+
+# What an accepted connection is doing.
+IDLE: Final = 0  # waiting for a request
+SERVING: Final = 1  # an exchange is running
+DRAINING: Final = 2  # swallowing the rest of a body, to save the connection
+LINGERING: Final = 3  # swallowing whatever comes, to close the connection
+UPGRADED: Final = 4  # forwarding to another protocol
+
+# The same, typed when compiled.
+_IDLE = IDLE
+_DRAINING = DRAINING
+_LINGERING = LINGERING
+_DRAINED_LIMIT = MAX_DRAINED_BODY
+
+
+class LingeringLink(Link):
+    """A link of the serving side that can drain a body and linger; `lingering_timeout` is in seconds, 0 for none."""
+
+    __slots__ = ("_activity", "_lingering_timeout", "_swallowed")
+
+    def __init__(self, limits: Limits, write_timeout: float, lingering_timeout: float) -> None:
+        super().__init__(Role.SERVER, limits, write_timeout)
+        self._activity = _IDLE
+        self._lingering_timeout = lingering_timeout
+        self._swallowed = 0
+
+    def _drain_body(self) -> None:
+        """Swallow the rest of a body that nobody read, to save the connection."""
+        self._activity = _DRAINING
+        self._swallowed = 0
+        self.resume_reading()
+        self._read_within(self._lingering_timeout)
+
+    def _linger(self) -> None:
+        """Stop sending, and swallow what comes until the peer closes, or for long enough."""
+        transport = self.transport
+        if self._eof or self._lingering_timeout == 0.0 or transport is None:
+            self._close_transport()
+            return
+        self._activity = _LINGERING
+        self._swallowed = 0
+        self._h1.trailing_data()
+        if transport.can_write_eof() and not transport.is_closing():
+            transport.write_eof()
+        self.resume_reading()
+        self._read_within(self._lingering_timeout)
+
+    def _swallow(self, count: int) -> None:
+        self._swallowed += count
+        if self._swallowed > _DRAINED_LIMIT:
+            if self._activity == _LINGERING:
+                self._close_transport()
+            else:
+                self._linger()
