@@ -244,6 +244,6 @@ async def test_large_work_leaves_the_loop() -> None:
 
 def test_held_back_input_costs_linear_time() -> None:
     coded = encode("br", random.Random(1).randbytes(200_000))
-    start = time.perf_counter()
+    start = time.process_time()
     decode(decoder("br"), coded, max_length=512)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 5  # CPU seconds; quadratic work would take minutes

@@ -75,12 +75,12 @@ def test_many_and_long_cookies_are_capped_and_linear() -> None:
     long = parse_cookie_pairs("; ".join(f"c{n}=" + "x" * 1000 for n in range(64)))
     assert len(long) == 16
     assert all(value == "x" * 1000 for _, value in long)
-    start = time.perf_counter()
+    start = time.process_time()
     parse_cookie_pairs('a="' + '\\"' * 8000 + '"')
     parse_cookie_pairs("=" * 16_000)
     parse_cookie_pairs(" " * 16_000 + "=")
     parse_set_cookie(["a=" + " " * 100_000 + "x", "a=b;" + " path" * 20_000])
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 2.5  # CPU seconds; quadratic work would take minutes
 
 
 @given(st.text(max_size=200))

@@ -56,9 +56,9 @@ def test_field_limit() -> None:
 
 
 def test_parse_is_linear() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     parse_urlencoded(b"a=" + b"%41+%" * 300_000)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 5  # CPU seconds; quadratic work would take minutes
 
 
 def test_encode() -> None:

@@ -48,10 +48,10 @@ def test_hops_are_immutable_and_capped() -> None:
 
 
 def test_hostile_fields_are_linear() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     for text in ('a="' * 30_000, 'a="\\' * 30_000, "a=b;" * 30_000, ";" * 100_000):
         parse_forwarded([text])
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 5  # CPU seconds; quadratic work would take minutes
 
 
 @given(st.text(alphabet='for=;,"\\[]: ab1', max_size=80))

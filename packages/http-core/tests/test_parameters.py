@@ -39,12 +39,12 @@ def test_malformed_parameters(text: str) -> None:
 
 @pytest.mark.hardening("M14")
 def test_many_semicolons_and_long_strings_are_linear() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ValueError, match="more than 32"):
         parameters.scan_parameters(";" * 100_000, 0)
     with pytest.raises(ValueError, match="unterminated"):
         parameters.scan_parameters(';a="' + "\\x" * 500_000, 0)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 2.5  # CPU seconds; quadratic work would take minutes
 
 
 def test_quote_value() -> None:

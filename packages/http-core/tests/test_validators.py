@@ -174,10 +174,10 @@ def test_malformed_range(text: str) -> None:
 @pytest.mark.hardening("H90")
 def test_thousands_of_ranges_cost_nothing() -> None:
     text = "bytes=" + ",".join(f"{n}-{n + 5}" for n in range(100_000))
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ValueError, match="more than 16"):
         validators.parse_ranges(text)
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 0.5  # CPU seconds; quadratic work would take minutes
 
 
 @pytest.mark.parametrize(
