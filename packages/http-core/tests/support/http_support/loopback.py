@@ -7,6 +7,10 @@ from typing import Any
 
 from levante.http import AcceptedConnection, Exchange
 
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+
 
 class Loopback:
     """Serves on a free port of 127.0.0.1; it is the connections' owner, and counts what they tell."""
@@ -107,3 +111,23 @@ async def echo(exchange: Exchange) -> None:
         return
     body = await exchange.body.read()
     exchange.respond(200, None, (), b"%s %s %s" % (exchange.head.method.encode(), exchange.head.target.encode(), body))
+
+
+class Gate:
+    """A service that waits in the middle, and tells what befell it."""
+
+    def __init__(self) -> None:
+        self.entered = asyncio.Event()
+        self.open = asyncio.Event()
+        self.cancelled = asyncio.Event()
+        self.exchange: Exchange | None = None
+
+    async def __call__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.entered.set()
+        try:
+            await self.open.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        exchange.respond(200, None, (), b"through")
