@@ -59,3 +59,14 @@ async def test_a_malformed_body_is_400(serve: Any) -> None:
     await peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n")
     assert (await peer.answer()).status == 400
     assert await peer.is_closed()
+
+
+@pytest.mark.parity("S23")
+@pytest.mark.parametrize("charset", ["idna", "punycode", "zlib", "undefined", "no-such"])
+async def test_a_charset_that_is_none(serve: Any, charset: str) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=await request.text())
+
+    served = await serve(handler)
+    headers = [("Content-Type", f"text/plain; charset={charset}")]
+    assert (await served.request("POST", "/", headers, b"xn--" + b"\xe9" * 10)).status == 415

@@ -234,3 +234,14 @@ async def test_a_file_that_shrinks(serve: Any, path: Path, monkeypatch: pytest.M
 )
 def test_types(name: str, kind: str | None) -> None:
     assert CONTENT_TYPES.guess_type(name)[0] == kind
+
+
+@pytest.mark.parity("S38")
+async def test_vary_keeps_what_was_there(serve: Any, path: Path) -> None:
+    path.with_name(path.name + ".gz").write_bytes(b"gz")
+
+    async def handler(_: web.Request) -> web.FileResponse:
+        return web.FileResponse(path, headers={"Vary": "Origin"})
+
+    served = await serve(handler)
+    assert (await served.get("/", Accept_Encoding="gzip")).headers.getall("Vary") == ["Origin, Accept-Encoding"]

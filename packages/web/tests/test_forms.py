@@ -149,3 +149,10 @@ async def test_reading_parts_as_they_come(serve: Any) -> None:
     served = await serve(handler)
     body = part('name="a"', b"1") + part('name="b"; filename=x', b"2") + b"--B--\r\n"
     assert (await served.request("POST", "/", MULTIPART, body)).text == '[["a", "1"], ["b", "2"]]'
+
+
+@pytest.mark.parity("S24")
+@pytest.mark.parametrize("charset", ["utf-7", "utf-16", "no-such"])
+async def test_a_charset_in_which_text_could_turn_into_other_text(serve: Any, charset: str) -> None:
+    body = part('name="a"', b"+ADw-", f"Content-Type: text/plain; charset={charset}") + b"--B--\r\n"
+    assert (await posted(serve, MULTIPART, body)).status == 415

@@ -239,3 +239,34 @@ async def test_prepare_hooks_see_every_response(serve: Any) -> None:
     served = await serve(handler)
     for path in ("/", "/stream", "/error", "/crash"):
         assert (await served.get(path)).headers.getall("X-Hook") == ["1", "2"]
+
+
+@pytest.mark.parity("S25")
+async def test_a_clone_is_the_same_request_to_its_response(serve: Any) -> None:
+    files = []
+
+    async def behind_a_proxy(request: web.Request, handler: Any) -> web.StreamResponse:
+        answer: web.StreamResponse = await handler(request.clone(scheme="https", client_max_size=10_000))
+        return answer
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        request.add_prepare_hook(lambda response: response.headers.add("X-Hook", request.scheme))
+        if request.path == "/form":
+            fields = await request.post()
+            files.append(fields["f"].file)  # type: ignore[union-attr]
+            return web.Response(text=str(len(files[0].read())))
+        stream = web.StreamResponse()
+        await stream.prepare(request)
+        await stream.write(b"piece")
+        return stream
+
+    app = web.Application(middlewares=[behind_a_proxy])
+    app.router.add_route("*", "/{tail:.*}", handler)
+    served = await serve(app)
+    answer = await served.get("/")
+    assert (answer.status, answer.headers["X-Hook"], answer.text) == (200, "https", "piece")
+
+    body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="n"\r\n\r\n' + b"1" * 2000 + b"\r\n--x--\r\n"
+    answer = await served.request("POST", "/form", [("Content-Type", "multipart/form-data; boundary=x")], body)
+    assert (answer.status, answer.headers["X-Hook"], answer.text) == (200, "https", "2000")
+    assert files[0].closed

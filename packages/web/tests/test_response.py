@@ -265,3 +265,38 @@ def test_a_response_is_a_mapping() -> None:
     assert response[key] == 1
     assert response
     assert response != web.Response()
+
+
+@pytest.mark.parity("S40")
+@pytest.mark.parametrize("how", ["fails", "is cancelled", "is refused"])
+async def test_a_payload_is_closed_however_sending_ends(
+    serve: Any, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 100_000)
+    files = [path.open("rb")]
+    ended = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.Response:
+        response = web.Response(body=files[0], headers={"X-Bad": "a\nb"} if how == "is refused" else None)
+        payload = response.body
+
+        async def write(_: Any) -> None:
+            if how == "fails":
+                raise OSError("the disk is gone")
+            ended.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(payload, "write", write)
+        return response
+
+    served = await serve(handler, handler_cancellation=True)
+    peer = await served.connect()
+    await peer.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    if how == "is cancelled":
+        await ended.wait()
+        peer.reset()
+    else:
+        await peer.reader.read()
+    await served.runner.cleanup()
+    assert files[0].closed

@@ -266,3 +266,49 @@ async def test_a_peer_that_went_away_is_no_error(serve: Any, caplog: pytest.LogC
     await asyncio.wait_for(ended.wait(), 5)
     await served.close()
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.parity("S25", "S44")
+async def test_opened_on_a_clone(serve: Any) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse()
+        await ws.prepare(request.clone(remote="192.0.2.1"))
+        if request.path == "/raise":
+            raise ZeroDivisionError
+        await ws.receive()
+        return ws
+
+    served = await serve(handler)
+    for path, code in (("/", 1000), ("/raise", 1011)):
+        peer = await served.connect()
+        assert (await peer.request("GET", path, OPENING)).status == 101
+        socket = Socket(peer)
+        await socket.send(1, b"hello")
+        assert await socket.frame() == (8, struct.pack("!H", code))
+        await socket.send(8, struct.pack("!H", code))
+        assert await peer.is_closed()
+
+
+@pytest.mark.parity("S56")
+async def test_none_is_opened_while_the_server_shuts_down(serve: Any) -> None:
+    started, shutting_down = asyncio.Event(), asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        started.set()
+        await shutting_down.wait()
+        ws = web.WebSocketResponse()
+        assert not ws.can_prepare(request)
+        await ws.prepare(request)
+        return ws
+
+    served = await serve(handler, shutdown_timeout=30.0)
+    peer = await served.connect()
+    opening = asyncio.ensure_future(peer.request("GET", "/", OPENING))
+    await started.wait()
+    stopping = asyncio.ensure_future(served.runner.cleanup())
+    while not served.server.draining:
+        await asyncio.sleep(0)
+    shutting_down.set()
+    assert (await opening).status == 503
+    async with asyncio.timeout(5):
+        await stopping

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from levante.http.limits import MAX_CODING_RATIO
+from levante.http.textcodecs import text_codec
 
 from .exceptions import HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
 
@@ -65,9 +66,10 @@ async def _decoded(request: "BaseRequest", content_encoding: str) -> AsyncIterat
 
 def decode_text(body: bytes, charset: str) -> str:
     """The text of `body`; HTTPUnsupportedMediaType when the charset is unknown or the bytes do not fit it."""
+    codec = text_codec(charset)
+    if codec is None:
+        raise HTTPUnsupportedMediaType(text=f"unknown charset {charset!r}")
     try:
-        return body.decode(charset)
-    except LookupError as exc:
-        raise HTTPUnsupportedMediaType(text=f"unknown charset {charset!r}") from exc
-    except UnicodeDecodeError as exc:
-        raise HTTPUnsupportedMediaType(text=f"the body is not valid {charset}: {exc.reason}") from exc
+        return body.decode(codec)
+    except UnicodeError as exc:
+        raise HTTPUnsupportedMediaType(text=f"the body is not valid {charset}") from exc

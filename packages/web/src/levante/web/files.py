@@ -30,8 +30,6 @@ PRECOMPRESSED = {"br": ".br", "gzip": ".gz"}
 NO_SENDFILE = "LEVANTE_NOSENDFILE"
 """The environment variable that, set to 1, switches sendfile off: some network file systems get it wrong."""
 
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-
 CONTENT_TYPES = MimeTypes()
 CONTENT_TYPES.encodings_map.clear()  # an archive is what it is, not the coding of something else
 for _suffix, _type in {
@@ -61,12 +59,16 @@ def open_regular(path: Path) -> tuple[BinaryIO, os.stat_result]:
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise PermissionError(f"{path} is no regular file")
-    file = open(os.open(path, _OPEN_FLAGS), "rb")  # noqa: SIM115, PTH123  # handed on; pathlib cannot take a descriptor
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115  # handed on; pathlib takes no opener
     info = os.fstat(file.fileno())
     if not stat.S_ISREG(info.st_mode):
         file.close()
         raise PermissionError(f"{path} is no regular file")
     return file, info
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def find_siblings(path: Path) -> list[str]:
@@ -128,7 +130,7 @@ class FileResponse(StreamResponse):
         path = self._path if coding is None else self._path.with_name(self._path.name + PRECOMPRESSED[coding])
         file, info = open_regular(path)
         if siblings:
-            self.headers["Vary"] = "Accept-Encoding"
+            self._vary_by_coding()
         tag = f"{info.st_mtime_ns:x}-{info.st_size:x}" + ("" if coding is None else f"-{coding}")
         modified = datetime.fromtimestamp(info.st_mtime_ns // 1_000_000_000, UTC)
         return OpenFile(file, info.st_size, ETag(tag), modified, coding)

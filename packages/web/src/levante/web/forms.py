@@ -4,18 +4,19 @@ touched in an executor only.
 """
 
 import asyncio
-import codecs
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, TypeAlias
 
-from multidict import CIMultiDictProxy, MultiDict, MultiDictProxy
+from multidict import CIMultiDictProxy, MultiDict
 
 from levante.http.formdecoder import FieldData, FieldStart, FormDecoder
 from levante.http.forms import parse_urlencoded
+from levante.http.textcodecs import ascii_compatible
 
 from .bodies import decode_text, iter_body, read_body
+from .exceptions import HTTPUnsupportedMediaType
 
 if TYPE_CHECKING:
     from levante.http.multipart_reader import MultipartReader
@@ -70,7 +71,7 @@ async def _read_multipart(request: "BaseRequest") -> MultiDict[FormValue]:
             await collector.feed(piece)
         collector.decoder.feed_eof()
     except BaseException:
-        await close_files(collector.fields)
+        await close_files(open_files(collector.fields))
         if collector.file is not None:
             await _close(collector.file)
         raise
@@ -115,7 +116,10 @@ class _Collector:
             self.file = None
         elif start.is_text():
             declared = None if start.content_type is None else start.content_type.charset
-            text = decode_text(bytes(self._data), declared or self._charset)
+            charset = self._charset if declared is None else ascii_compatible(declared)
+            if charset is None:
+                raise HTTPUnsupportedMediaType(text=f"the charset {declared!r} is unknown, or unfit for a form")
+            text = decode_text(bytes(self._data), charset)
             self._remember_charset(start.name, text)
             self.fields.add(start.name, text)
         else:
@@ -125,22 +129,19 @@ class _Collector:
         """The field `_charset_` says how the text fields after it are encoded (RFC 7578 section 4.6); an unknown name
         is ignored.
         """
-        if name != "_charset_":
-            return
-        try:
-            self._charset = codecs.lookup(text.strip()).name
-        except LookupError:
-            self._charset = DEFAULT_CHARSET
+        if name == "_charset_":
+            self._charset = ascii_compatible(text.strip()) or DEFAULT_CHARSET
 
 
-async def close_files(form: MultiDict[FormValue] | MultiDictProxy[FormValue]) -> None:
-    """Close the files among the fields."""
-    for value in _files(form.values()):
-        await _close(value.file)
+def open_files(form: MultiDict[FormValue]) -> list[IO[bytes]]:
+    """The files among the fields."""
+    return [value.file for value in form.values() if isinstance(value, FileField)]
 
 
-def _files(values: Iterable[FormValue]) -> list[FileField]:
-    return [value for value in values if isinstance(value, FileField)]
+async def close_files(files: Iterable[IO[bytes]]) -> None:
+    """Close them all."""
+    for file in files:
+        await _close(file)
 
 
 async def _close(file: IO[bytes]) -> None:

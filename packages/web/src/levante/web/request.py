@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDictProxy
 from yarl import URL
@@ -15,7 +15,7 @@ from levante.http.target import split_target
 from .bodies import decode_text, read_body
 from .config import ChainMapProxy
 from .exceptions import HTTPBadRequest
-from .forms import FormValue, close_files, multipart_reader, read_form
+from .forms import FormValue, close_files, multipart_reader, open_files, read_form
 from .keys import BaseKey
 from .request_head import RequestHeadView
 
@@ -41,13 +41,14 @@ class BaseRequest(RequestHeadView):
     As a mapping it holds what middlewares hand to handlers, by `str` or `RequestKey`.
     """
 
-    __slots__ = ("__weakref__", "_body", "_client_max_size", "_form", "_hooks", "server")
+    __slots__ = ("__weakref__", "_body", "_client_max_size", "_files", "_form", "_hooks", "server")
 
     def __init__(self, exchange: Exchange, *, client_max_size: int = CLIENT_MAX_SIZE) -> None:
         super().__init__(exchange)
         self._client_max_size = client_max_size
         self._body: bytes | None = None
         self._form: MultiDictProxy[FormValue] | None = None
+        self._files: list[IO[bytes]] | None = None
         self._hooks: list[PrepareHook] | None = None
         self.server: Server | None = None
 
@@ -110,7 +111,12 @@ class BaseRequest(RequestHeadView):
         part.
         """
         if self._form is None:
-            self._form = MultiDictProxy(await read_form(self))
+            fields = await read_form(self)
+            self._form = MultiDictProxy(fields)
+            if files := open_files(fields):
+                if self._files is None:
+                    self._files = []
+                self._files += files
         return self._form
 
     async def release(self) -> None:
@@ -119,14 +125,13 @@ class BaseRequest(RequestHeadView):
             await self.exchange.body.readany()
 
     @property
-    def has_form(self) -> bool:
-        """Whether a form was read, which may hold open files."""
-        return self._form is not None
+    def has_files(self) -> bool:
+        """Whether files of a form, read by this request or by a clone, may be open."""
+        return bool(self._files)
 
     async def close_files(self) -> None:
-        """Close the files of the form; the server does so when the response is finished."""
-        if self._form is not None:
-            await close_files(self._form)
+        """Close the files of forms; the server does so when the response is finished."""
+        await close_files(self._files or ())
 
     # The connection.
 
@@ -182,7 +187,8 @@ class BaseRequest(RequestHeadView):
     ) -> Self:
         """A copy with something replaced: how middlewares apply what trusted proxies say, or another body limit.
 
-        The state is copied shallowly. Raises RuntimeError once a body has been read.
+        The state is copied shallowly; hooks and open files belong to all copies. Raises RuntimeError once a body has
+        been read.
         """
         if self._body:
             raise RuntimeError("a request cannot be cloned after its body was read: the copy could not read it again")
@@ -201,7 +207,11 @@ class BaseRequest(RequestHeadView):
             facts["target"] = split_target(copy.method, str(URL(rel_url)) or "/")
         given = {"scheme": scheme, "host": host, "remote": remote}
         facts.update((name, value) for name, value in given.items() if value is not None)
-        copy.adopt(facts, state=self._state, hooks=self._hooks)
+        if self._hooks is None:
+            self._hooks = []
+        if self._files is None:
+            self._files = []
+        copy.adopt(facts, state=self._state, hooks=self._hooks, files=self._files)
         return copy
 
     def _copy(self, client_max_size: int) -> Self:
@@ -211,12 +221,20 @@ class BaseRequest(RequestHeadView):
         return copy
 
     def adopt(
-        self, facts: dict[str, Any], *, state: dict[str | BaseKey[Any], Any] | None, hooks: "list[PrepareHook] | None"
+        self,
+        facts: dict[str, Any],
+        *,
+        state: dict[str | BaseKey[Any], Any] | None = None,
+        hooks: "list[PrepareHook] | None" = None,
+        files: list[IO[bytes]] | None = None,
     ) -> None:
-        """For `clone`: take what another request knows (Any: as in `_cache`), a copy of its state, and its hooks."""
+        """For `clone`: take what another request knows (Any: as in `_cache`), a copy of its state, and share its hooks
+        and open files.
+        """
         self._cache.update(facts)
         self._state = None if state is None else dict(state)
         self._hooks = hooks
+        self._files = files
 
     def add_prepare_hook(self, hook: "PrepareHook") -> None:
         """Have `hook(response)` called before the head of the response to this request is sent, whichever response it
@@ -229,7 +247,7 @@ class BaseRequest(RequestHeadView):
     @property
     def has_prepare_hooks(self) -> bool:
         """Whether somebody wants to see the response before its head is sent."""
-        return self._hooks is not None
+        return bool(self._hooks)
 
     async def prepare_hook(self, response: "StreamResponse") -> None:
         """Show the response to whoever wants to see it before its head is sent."""
@@ -273,7 +291,7 @@ class Request(BaseRequest):
 
     @property
     def has_prepare_hooks(self) -> bool:
-        if self._hooks is not None:
+        if self._hooks:
             return True
         if self._match_info is None:
             return False

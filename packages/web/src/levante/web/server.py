@@ -100,7 +100,7 @@ class Server:
         self._access = _access_logger(access_log, access_log_class, access_log_format)
         self._connections: set[AcceptedConnection] = set()
         self._orphans: set[asyncio.Task[object]] = set()
-        self._websockets: dict[BaseRequest, WebSocketResponse] = {}
+        self._websockets: dict[Exchange, WebSocketResponse] = {}
         self._empty: asyncio.Future[None] | None = None
         self._draining = False
         self.requests_count = 0
@@ -202,9 +202,9 @@ class Server:
         self._empty = None
         return bool(done)
 
-    def websocket_opened(self, request: BaseRequest, websocket: "WebSocketResponse") -> None:
+    def websocket_opened(self, exchange: Exchange, websocket: "WebSocketResponse") -> None:
         """A request has become a WebSocket."""
-        self._websockets[request] = websocket
+        self._websockets[exchange] = websocket
 
     # A request.
 
@@ -215,17 +215,14 @@ class Server:
         access = self._access
         logs = access is not None and access.enabled
         start = asyncio.get_running_loop().time() if logs else 0.0
-        response: StreamResponse | None = None
         try:
             response = await self._respond(request)
             if logs and access is not None:
                 await self._log(access, request, response, start)
         finally:
-            if request.has_form:
+            if request.has_files:
                 await request.close_files()
-            if response is not None and response.needs_release:
-                await response.release()
-            websocket = self._websockets.pop(request, None) if self._websockets else None
+            websocket = self._websockets.pop(exchange, None) if self._websockets else None
             if websocket is not None and not websocket.closed:
                 await websocket.close()
 
@@ -236,12 +233,14 @@ class Server:
             response = await self._handler(request)
             if not isinstance(response, StreamResponse):
                 raise TypeError(_wrong_answer(response))
-            await response.send(request)
+            await _send(response, request)
             return response
         except HTTPException as exc:
             answer: StreamResponse = exception_response(exc)
         except Exception as exc:  # noqa: BLE001  # the boundary: whatever a handler raises becomes an answer
-            if isinstance(exc, PeerDisconnected) and (request.transport is None or request in self._websockets):
+            if isinstance(exc, PeerDisconnected) and (
+                request.transport is None or request.exchange in self._websockets
+            ):
                 self._logger.debug("the client went away during %r", request)
                 return plain_error(request, CLIENT_GONE) if response is None else response
             answer = self._answer_to(request, exc)
@@ -262,7 +261,7 @@ class Server:
     async def _send_instead(self, request: BaseRequest, answer: StreamResponse) -> None:
         """Send `answer`, unless the handler's response has begun: then the client must see that it is not whole."""
         exchange = request.exchange
-        websocket = self._websockets.get(request)
+        websocket = self._websockets.get(exchange)
         if websocket is not None:
             await websocket.close(code=INTERNAL_ERROR)
         elif exchange.head_sent:
@@ -285,6 +284,14 @@ class Server:
                 await access.log(request, response, start)
         except Exception as exc:
             self._logger.error("error in the access log", exc_info=exc)
+
+
+async def _send(response: StreamResponse, request: BaseRequest) -> None:
+    try:
+        await response.send(request)
+    finally:
+        if response.needs_release:
+            await response.release()
 
 
 def _send_last_resort(exchange: Exchange) -> None:

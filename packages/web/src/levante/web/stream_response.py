@@ -265,7 +265,7 @@ class StreamResponse(StateMapping, CookieMixin):
         if self._request is None:
             self._request = request
             return True
-        if self._request is not request:
+        if self._request.exchange is not request.exchange:  # a clone is the same request
             raise RuntimeError(f"{self!r} was already used for another request; make a new response for each request")
         return False
 
@@ -310,12 +310,16 @@ class StreamResponse(StateMapping, CookieMixin):
             headers.extend(("Set-Cookie", cookie.header()) for cookie in self._cookies.values())
         return headers
 
+    def _vary_by_coding(self) -> None:
+        """Tell caches that the body depends on Accept-Encoding."""
+        vary = ", ".join(self.headers.getall("Vary", ()))
+        if "accept-encoding" not in vary.lower() and vary.strip() != "*":
+            self.headers["Vary"] = f"{vary}, Accept-Encoding" if vary else "Accept-Encoding"
+
     def _negotiate(self, request: "BaseRequest") -> ContentCoding:
         if self._coding is not None:
             return self._coding
-        vary = self.headers.get("Vary", "")
-        if "accept-encoding" not in vary.lower() and vary.strip() != "*":
-            self.headers["Vary"] = f"{vary}, Accept-Encoding" if vary else "Accept-Encoding"
+        self._vary_by_coding()
         name = negotiate_coding(request.headers.get("Accept-Encoding"), NEGOTIATED)
         return ContentCoding(name) if name in NEGOTIATED else ContentCoding.identity
 

@@ -19,7 +19,7 @@ from levante.ws import (
     accept_handshake,
 )
 
-from .exceptions import HTTPMethodNotAllowed, exception_for_status
+from .exceptions import HTTPMethodNotAllowed, HTTPServiceUnavailable, exception_for_status
 from .http_exception import HTTPException
 from .stream_response import StreamResponse
 
@@ -111,7 +111,7 @@ class WebSocketResponse(StreamResponse, Conversation):
         """Answer the opening handshake (RFC 6455 section 4.2).
 
         Raises HTTPBadRequest, HTTPForbidden (origin), HTTPMethodNotAllowed or HTTPUpgradeRequired when it cannot be
-        accepted.
+        accepted, HTTPServiceUnavailable while the server shuts down.
         """
         if self._claim(request):
             await self._start(request)
@@ -126,9 +126,11 @@ class WebSocketResponse(StreamResponse, Conversation):
         self._exchange = request.exchange
         self._connection = connection
         if request.server is not None:
-            request.server.websocket_opened(request, self)
+            request.server.websocket_opened(request.exchange, self)
 
     def _handshake(self, request: "BaseRequest") -> AcceptedHandshake:
+        if request.server is not None and request.server.draining:
+            raise HTTPServiceUnavailable(text="the server is shutting down")  # it would be closed at once
         options: dict[str, Any] = self._options  # Any: the keywords of accept_handshake, each of its own type
         try:
             return accept_handshake(request, **options)

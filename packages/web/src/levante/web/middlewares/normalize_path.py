@@ -67,6 +67,6 @@ async def _exists(request: Request, path: str) -> bool:
     probe = Request(request.exchange)
     probe.method = request.method
     facts = {"headers": request.headers, "target": split_target(request.method, path)}
-    probe.adopt(facts, state=None, hooks=None)
+    probe.adopt(facts)
     match_info = await request.match_info.apps[0].router.resolve(probe)
     return match_info.http_exception is None
