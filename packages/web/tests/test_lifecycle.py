@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -92,3 +93,25 @@ async def test_what_is_no_context_is_refused() -> None:
 
 async def test_cleanup_before_startup() -> None:
     await web.Application().cleanup()
+
+
+@pytest.mark.parity("S49")
+async def test_a_cancelled_task_does_not_stop_the_others_from_being_exited() -> None:
+    exited = []
+
+    async def outer(app: web.Application) -> AsyncIterator[None]:
+        yield
+        exited.append("outer")
+
+    async def inner(app: web.Application) -> AsyncIterator[None]:
+        task = asyncio.ensure_future(asyncio.Event().wait())
+        yield
+        task.cancel()
+        await task
+
+    app = web.Application()
+    app.cleanup_ctx.extend([outer, inner])
+    await app.startup()
+    with pytest.raises(asyncio.CancelledError):
+        await app.cleanup()
+    assert exited == ["outer"]

@@ -203,3 +203,27 @@ async def test_a_failing_shutdown_still_cleans_up(serve: Any) -> None:
     with pytest.raises(ZeroDivisionError):
         await runner.cleanup()
     assert log == ["cleanup"]
+
+
+async def test_a_site_that_cannot_be_stopped_does_not_stop_the_cleanup(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned = []
+
+    async def clean(_: web.Application) -> None:
+        cleaned.append(True)
+
+    app = web.Application()
+    app.on_cleanup.append(clean)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    stop = site.stop
+
+    async def fail() -> None:
+        await stop()
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr(site, "stop", fail)
+    with pytest.raises(PermissionError):
+        await runner.cleanup()
+    assert cleaned

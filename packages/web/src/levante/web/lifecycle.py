@@ -3,6 +3,7 @@ runs at startup, what comes after it at cleanup, in reverse order, and only for 
 startup fails half way.
 """
 
+from asyncio import CancelledError
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from inspect import isasyncgenfunction
@@ -54,7 +55,7 @@ class CleanupContext(_CleanupBase):
             context = self._entered.pop()
             try:
                 await context.__aexit__(None, None, None)
-            except Exception as exc:  # noqa: BLE001  # collected, and raised below: the other contexts must be exited too
+            except (Exception, CancelledError) as exc:  # noqa: BLE001  # collected, and raised below: the other contexts must be exited too
                 errors.append(exc)
         if len(errors) == 1:
             raise errors[0]

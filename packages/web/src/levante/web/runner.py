@@ -78,22 +78,28 @@ class BaseRunner(ABC):
         """Stop listening, let running requests complete for at most `shutdown_timeout` seconds, cancel the rest,
         clean up.
         """
-        for site in list(self._sites):
-            await site.stop()
         try:
-            if self._server is not None:
-                await asyncio.sleep(0)  # connections accepted in this very moment get their protocol
-                self._server.pre_shutdown()
-                try:
-                    await self.shutdown()
-                    await self._server.close_websockets()
-                finally:
-                    await self._server.shutdown(self._shutdown_timeout)
+            try:
+                for site in list(self._sites):
+                    await site.stop()
+            finally:
+                await self._drain()
         finally:
             await self._cleanup_server()
             self._server = None
             if self._handle_signals:
                 self._remove_signal_handlers()
+
+    async def _drain(self) -> None:
+        if self._server is None:
+            return
+        await asyncio.sleep(0)  # connections accepted in this very moment get their protocol
+        self._server.pre_shutdown()
+        try:
+            await self.shutdown()
+            await self._server.close_websockets()
+        finally:
+            await self._server.shutdown(self._shutdown_timeout)
 
     def _remove_signal_handlers(self) -> None:
         loop = asyncio.get_running_loop()
