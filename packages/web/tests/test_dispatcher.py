@@ -199,3 +199,10 @@ async def test_a_resource_of_another_kind() -> None:
     router.register_resource(Foreign())
     router.freeze()
     assert await resolve(router, "GET", "/foreign/a") == {"x": "?"}
+
+
+@pytest.mark.parity("S1", "S2")
+def test_a_mistyped_option_is_an_error() -> None:
+    router = web.UrlDispatcher()
+    with pytest.raises(TypeError, match="nmae"):
+        router.add_get("/", web.View, nmae="root")  # type: ignore[call-arg]

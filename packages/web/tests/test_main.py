@@ -25,6 +25,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
     [
         (["entry_for_main:make"], [], ("localhost", 8080, None)),
         (["-H", "::1", "-P", "81", "entry_for_main:make", "--own", "x"], ["--own", "x"], ("::1", 81, None)),
+        (["-P", "0", "entry_for_main:make"], [], ("localhost", 0, None)),
         (["-U", "/s", "entry_for_main:make"], [], (None, None, "/s")),
         (["-U", "/s", "-P", "81", "entry_for_main:make"], [], ("localhost", 81, "/s")),
     ],

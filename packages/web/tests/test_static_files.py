@@ -213,3 +213,17 @@ async def test_at_the_root(serve: Any, root: Path) -> None:
     app = web.Application()
     app.router.add_static("/", root)
     assert (await (await serve(app)).get("/sub/page.html")).text == "page"
+
+
+@pytest.mark.parity("S14")
+async def test_an_index_leaves_out_names_that_are_no_text(serve: Any, root: Path) -> None:
+    name = os.fsdecode(b"bad-\xff")
+    try:
+        (root / name).touch()
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    app = web.Application()
+    app.router.add_static("/s", root, show_index=True)
+    answer = await (await serve(app)).get("/s/")
+    assert answer.status == 200
+    assert "bad-" not in answer.text

@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> None:
     if function is None:
         parser.error(f"module {module_name!r} has no attribute {function_name!r}")
 
-    host, port = args.hostname, args.port or 8080
+    host, port = args.hostname, 8080 if args.port is None else args.port
     if args.path is not None and args.port is None:
         host = port = None
     logging.basicConfig(level=logging.DEBUG)

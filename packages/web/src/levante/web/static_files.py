@@ -181,13 +181,22 @@ class StaticResource(PrefixResource):
         base = f"{self.canonical}/{quote_value(relative)}".rstrip("/")
         lines = []
         for entry in sorted(folder.iterdir()):
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or not _is_text(entry.name):
                 continue
             name = entry.name + ("/" if entry.is_dir() else "")
             href = html.escape(f"{base}/{quote_value(name)}")
             lines.append(f'<li><a href="{href}">{html.escape(name)}</a></li>')
         text = _INDEX.format(title=title, items="\n".join(lines))
         return Response(text=text, content_type="text/html")
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file name is text, and not bytes that no URL can say."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def sandbox_option(new: bool, *, old: bool | None) -> bool:  # the value of a keyword

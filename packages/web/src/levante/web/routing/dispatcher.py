@@ -264,11 +264,16 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         return self.add_route("OPTIONS", path, handler, **options)
 
     def add_get(
-        self, path: str, handler: "Handler", *, allow_head: bool = True, **options: "Unpack[RouteOptions]"
+        self,
+        path: str,
+        handler: "Handler | type[AbstractView]",
+        *,
+        name: str | None = None,
+        allow_head: bool = True,
+        expect_handler: "ExpectHandler | None" = None,
     ) -> AbstractRoute:
         """Add a GET route, and with `allow_head` a HEAD route with the same handler on the same resource."""
-        resource = self.add_resource(path, name=options.get("name"))
-        expect_handler = options.get("expect_handler")
+        resource = self.add_resource(path, name=name)
         if allow_head:
             resource.add_route("HEAD", handler, expect_handler=expect_handler)
         return resource.add_route("GET", handler, expect_handler=expect_handler)

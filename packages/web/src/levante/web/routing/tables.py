@@ -45,10 +45,9 @@ class RouteDef(AbstractRouteDef):
         return f"<RouteDef {self.method} {self.path} -> {name!r}{options}>"
 
     def register(self, router: UrlDispatcher) -> list[AbstractRoute]:
-        if self.method == "GET" and not isinstance(self.handler, type):
+        if self.method == "GET":
             return [router.add_get(self.path, self.handler, **self.kwargs)]
-        options = {key: value for key, value in self.kwargs.items() if key != "allow_head"}
-        return [router.add_route(self.method, self.path, self.handler, **options)]
+        return [router.add_route(self.method, self.path, self.handler, **self.kwargs)]
 
 
 @dataclass(frozen=True, repr=False)
