@@ -12,7 +12,7 @@ from [[ cookiecutter.package ]].settings import Settings, SettingsError
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable of this process, and no `.env`, says anything."""
-    for name in ("LEVANTE_ENV", "ENV", "SECRET_KEYS", "DATABASE_URL", "SESSION_STORAGE", "PORT", "HOST"):
+    for name in ("LEVANTE_ENV", "ENV", "SECRET_KEYS", "DATABASE_URL", "SESSION_STORAGE", "PORT", "HOST", "REPLICAS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(module, "ROOT", tmp_path)
 
@@ -38,7 +38,7 @@ def test_production_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_weak_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEYS", "changeme")
     (problem,) = problems()
-    assert "make one with" in problem
+    assert "generate_key" in problem
     assert "changeme" not in problem
 
 
@@ -49,10 +49,11 @@ def test_development_makes_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "many")
+    monkeypatch.setenv("REPLICAS", "0")
     monkeypatch.setenv("SESSION_STORAGE", "paper")
     monkeypatch.setenv("DATABASE_URL", "mysql://localhost/data")
     names = [problem.partition(":")[0] for problem in problems()]
-    assert sorted(names) == ["DATABASE_URL", "PORT", "SECRET_KEYS", "SESSION_STORAGE"]
+    assert sorted(names) == ["DATABASE_URL", "PORT", "REPLICAS", "SECRET_KEYS", "SESSION_STORAGE"]
 
 
 def test_key_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -62,6 +63,13 @@ def test_key_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert Settings.load().secret_keys == key
     monkeypatch.setenv("SECRET_KEYS_FILE", str(tmp_path / "missing"))
     assert "SECRET_KEYS_FILE" in problems()[0]
+
+
+def test_copies_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENV", "development")
+    assert Settings.load().replicas == 1
+    monkeypatch.setenv("REPLICAS", "3")
+    assert Settings.load().replicas == 3
 
 
 def test_env_file_is_for_development(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

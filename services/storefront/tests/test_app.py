@@ -3,11 +3,12 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
 from levante import web
 from levante.devtools.pytest_plugin import ClientFactory
 from levante.devtools.testing import TestClient
 
-from storefront.app import create_app
+from storefront.app import announce, create_app
 from storefront.settings import Settings
 
 from .browser import Browser
@@ -90,6 +91,30 @@ async def test_request_that_takes_too_long(levante_client: ClientFactory, settin
     assert (await client.get("/slow")).status == 504
 
 
-async def test_head_that_is_too_large(client: TestClient, settings: Settings) -> None:
-    response = await client.get("/", headers={"X-Large": "x" * settings.max_header_size})
-    assert response.status == 431
+async def test_head_that_is_too_large(client: TestClient) -> None:
+    assert (await client.get("/", headers=head_of(17))).status == 431
+    assert (await client.get("/", headers=head_of(15))).status == 200
+
+
+def head_of(kilobytes: int) -> dict[str, str]:
+    """Header lines of 1 KiB each, so that only all of them together can be too large."""
+    return {f"X-{number:02}": "x" * (1024 - len("X-00: \r\n")) for number in range(kilobytes)}
+
+
+async def test_field_may_fill_the_head(client: TestClient) -> None:
+    assert (await client.get("/", headers={"X-Large": "x" * 15 * 1024})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("replicas", "database", "warned"),
+    [
+        (3, "sqlite+aiosqlite:///var/x.db", True),
+        (1, "sqlite+aiosqlite:///var/x.db", False),
+        (3, "postgresql+asyncpg://", False),
+    ],
+)
+async def test_copies_cannot_share_a_sqlite_file(
+    settings: Settings, caplog: pytest.LogCaptureFixture, replicas: int, database: str, *, warned: bool
+) -> None:
+    await announce(create_app(replace(settings, replicas=replicas, database_url=database)))
+    assert [record.levelname for record in caplog.records if "Use PostgreSQL" in record.message] == ["WARNING"] * warned

@@ -23,7 +23,7 @@ SESSION = web.RequestKey("session", AsyncSession)
 def make_engine(settings: Settings) -> AsyncEngine:
     """An engine for `settings.database_url`. Nothing is connected yet; the folder of a SQLite file is made."""
     url = make_url(settings.database_url)
-    if url.get_backend_name() == "sqlite":
+    if settings.uses_sqlite:
         url = _absolute(url)
     engine = create_async_engine(
         url,
@@ -32,7 +32,7 @@ def make_engine(settings: Settings) -> AsyncEngine:
         pool_timeout=settings.pool_timeout,
         pool_pre_ping=True,
     )
-    if engine.dialect.name == "sqlite":
+    if settings.uses_sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine
 

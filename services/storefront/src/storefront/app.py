@@ -18,6 +18,10 @@ from .views import setup_routes
 
 NAME = "storefront"
 ONE_YEAR = 365 * 24 * 3600
+SQLITE_IS_NOT_SHARED = (
+    "REPLICAS=%d with SQLite: each copy of the service has a database of its own, and they differ. Use PostgreSQL: "
+    "DATABASE_URL=postgresql+asyncpg://user:password@host/database"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +31,7 @@ def create_app(settings: Settings | None = None) -> web.Application:
     settings = settings or Settings.load()
     app = web.Application(
         client_max_size=settings.max_body_size,
-        handler_args={"max_line_size": settings.max_header_size, "max_field_size": settings.max_header_size},
+        handler_args={"max_head_size": settings.max_header_size, "max_field_size": settings.max_header_size},
     )
     app[SETTINGS] = settings
     app.cleanup_ctx.append(open_database)
@@ -63,6 +67,8 @@ def session_storage(settings: Settings) -> sessions.AbstractStorage:
 
 
 async def announce(app: web.Application) -> None:
-    """Say at the start what is served."""
+    """Say at the start what is served, and what will go wrong."""
     settings = app[SETTINGS]
     logger.info("%s starts: %s, %s sessions", NAME, settings.environment, settings.session_storage)
+    if settings.replicas > 1 and settings.uses_sqlite:
+        logger.warning(SQLITE_IS_NOT_SHARED, settings.replicas)

@@ -54,10 +54,15 @@ class Settings:
     max_body_size: int = 1024 * 1024
     max_header_size: int = 16 * 1024
     request_timeout: float = 30.0
+    replicas: int = 1
 
     @property
     def is_production(self) -> bool:
         return self.environment == "production"
+
+    @property
+    def uses_sqlite(self) -> bool:
+        return make_url(self.database_url).get_backend_name() == "sqlite"
 
     @classmethod
     def load(cls) -> "Settings":
@@ -100,6 +105,7 @@ def _read(env: FileAwareEnv) -> Settings:
         max_body_size=env.int("MAX_BODY_SIZE", Settings.max_body_size, validate=positive),
         max_header_size=env.int("MAX_HEADER_SIZE", Settings.max_header_size, validate=Range(min=1024)),
         request_timeout=env.float("REQUEST_TIMEOUT", Settings.request_timeout, validate=positive),
+        replicas=env.int("REPLICAS", Settings.replicas, validate=positive),
     )
 
 
@@ -118,7 +124,7 @@ def _key_problems(settings: Settings) -> list[str]:
     try:
         parse_keys(settings.secret_keys)
     except WeakKey as error:
-        return [f"SECRET_KEYS: {error}; {KEY_CURE}"]
+        return [f"SECRET_KEYS: {error}"]
     return []
 
 
