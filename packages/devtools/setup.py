@@ -1,5 +1,6 @@
-"""Puts the generator's templates into the distributions. They live at the root of the repository, outside this package, where people
-look for them; a wheel and an sdist carry a copy in levante/devtools/scaffold, which is where an installed generator finds them."""
+"""Puts the generator's templates into the distributions. They live at the root of the repository, outside this package,
+where people look for them; a wheel and an sdist carry a copy in levante/devtools/scaffold, which is where an installed
+generator finds them."""
 
 import shutil
 from pathlib import Path

@@ -137,3 +137,12 @@ def test_own_frames_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_error_of_our_own_keeps_its_frames() -> None:
     error = caught(error_page.render, None)
     assert error_page.own_frames_removed(error).__traceback__ is not None
+
+
+def test_error_in_one_line(tmp_path: Path) -> None:
+    def line(error: BaseException) -> str:
+        return error_page.in_one_line(error, lambda _: True, root=tmp_path)
+
+    assert line(SyntaxError("bad", (str(tmp_path / "f.py"), 1, 1, "x"))) == "SyntaxError: bad (f.py:1)"
+    assert line(ValueError("one\ntwo")) == "ValueError: one"
+    assert line(ValueError()) == "ValueError: "

@@ -289,6 +289,11 @@ def test_error_at_start_shows_and_heals(project: Path, start) -> None:
     run.wait_text("one ")
 
 
+def test_records_of_loading_have_the_form_of_later_ones(project: Path, start) -> None:
+    edit(project, "import asyncio, os", "import asyncio, logging, os\nlogging.getLogger('shop').warning('loaded')")
+    assert start(project).wait_line("loaded") == "WARNING shop: loaded"
+
+
 @pytest.mark.parity("L9")
 def test_open_tab_is_told_of_styles_and_reloads_for_a_new_server(project: Path, start) -> None:
     run = start(project)

@@ -1,7 +1,6 @@
 """The parts of a server process: what it shows, how it loads, what it lets others know."""
 
 import importlib.util
-import logging
 import sys
 
 import pytest
@@ -20,12 +19,6 @@ def test_access_line_is_short_and_safe() -> None:
 @pytest.mark.parametrize(("size", "shown"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_500_000, "2.5 MB")])
 def test_sizes(size: int, shown: str) -> None:
     assert worker._size(size) == shown
-
-
-def test_syntax_error_in_one_line() -> None:
-    assert worker._first_line(SyntaxError("bad", ("f.py", 1, 1, "x"))) == "bad"
-    assert worker._first_line(ValueError("one\ntwo")) == "one"
-    assert worker._first_line(ValueError()) == ""
 
 
 def test_loop_is_uvloops_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,17 +41,6 @@ def test_templates_are_read_again_in_all_applications(monkeypatch: pytest.Monkey
     worker.reload_templates(app)
     assert app[key].auto_reload
     assert below[key].auto_reload
-
-
-def test_logging_is_configured_unless_the_project_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[int] = []
-    monkeypatch.setattr(logging, "basicConfig", lambda **options: calls.append(options["level"]))
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    worker.configure_logging(verbose=False)
-    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.NullHandler()])
-    worker.configure_logging(verbose=False)
-    worker.configure_logging(verbose=True)
-    assert calls == [logging.INFO, logging.DEBUG]
 
 
 async def test_factory_that_gives_something_else_is_told_so() -> None:

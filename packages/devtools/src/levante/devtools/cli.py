@@ -16,6 +16,7 @@ COMMANDS = {
     "new": ("levante.devtools.generate", "new_command"),
     "add": ("levante.devtools.generate", "add_group"),
     "routes": ("levante.devtools.routes", "routes_command"),
+    "doctor": ("levante.devtools.doctor", "doctor_command"),
 }
 
 

@@ -65,7 +65,7 @@ def find_target(path: Path) -> Target:
         if path.suffix != ".py":
             raise TargetError(f"{path} is not a Python file; expected a .py file or the folder of a service")
         return _file_target(path)
-    described = _service_target(path)
+    described = service_target(path)
     if described is not None:
         return described
     for name in APP_FILES:
@@ -77,7 +77,9 @@ def find_target(path: Path) -> Target:
     )
 
 
-def _service_target(root: Path) -> Target | None:
+def service_target(root: Path) -> Target | None:
+    """The application that pyproject.toml in `root` names, None when it names none; TargetError when it cannot be
+    read."""
     project = root / "pyproject.toml"
     if not project.is_file():
         return None

@@ -9,6 +9,7 @@ development.
 import html
 import importlib
 import linecache
+import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
@@ -59,6 +60,15 @@ def render(
         "</main><footer>Shown in development only. Save a file to try again: this page reloads by itself.</footer>"
         "</body></html>\n"
     )
+
+
+def in_one_line(error: BaseException, is_project: Callable[[str], bool], *, root: Path) -> str:
+    """The error in one line: `NameError: name 'x' is not defined (src/shop/app.py:7)`, the file relative to `root`."""
+    place = where(error, is_project)
+    at = "" if place is None else f" ({os.path.relpath(place[0], root)}:{place[1]})"
+    # A syntax error's text repeats the place.
+    text = str(error.msg) if isinstance(error, SyntaxError) else (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {text}{at}"
 
 
 def where(error: BaseException, is_project: Callable[[str], bool]) -> tuple[str, int] | None:

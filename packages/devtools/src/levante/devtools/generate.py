@@ -66,7 +66,7 @@ def _message(resource: ResourceName) -> str:
     return f"create {resource.plural}"
 
 
-@click.command("new")
+@click.command("new", short_help="Make a service, with database, migration, pages, API and tests.")
 @click.argument("name", default="")
 @click.option(
     "--into",
@@ -118,12 +118,12 @@ def new_service(names: ServiceName, into: Path, *, database_url: str | None = No
     return target
 
 
-@click.group("add")
+@click.group("add", short_help="Add a part to a service: a resource.")
 def add_group() -> None:
     """Add a part to a service that stands already."""
 
 
-@add_group.command("resource")
+@add_group.command("resource", short_help="Add a resource: model, pages, API, tests, migration.")
 @click.argument("name", default="")
 @click.argument("fields", nargs=-1, metavar="FIELD:TYPE...")
 @click.option(

@@ -55,8 +55,11 @@ def run_tests(root: Path) -> str:
     return found[0] if found else "no tests ran"
 
 
-def run_tool(root: Path, tool: str, *arguments: str, environment: Mapping[str, str]) -> str:
-    """Run `python -m tool` in the folder `root` and give back what it wrote; raises `ToolFailed`."""
+def run_tool(
+    root: Path, tool: str, *arguments: str, environment: Mapping[str, str], patience: float = TOOL_TIMEOUT
+) -> str:
+    """Run `python -m tool` in the folder `root` and give back what it wrote; raises `ToolFailed`, after `patience`
+    seconds at the latest."""
     inherited = {name: value for name, value in os.environ.items() if name not in _SETTINGS}
     # No bytecode is written: it would remember the path of the temporary folder that the service is made in.
     environment = {**inherited, "LEVANTE_ENV": "development", "PYTHONDONTWRITEBYTECODE": "1", **environment}
@@ -70,11 +73,11 @@ def run_tool(root: Path, tool: str, *arguments: str, environment: Mapping[str, s
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=TOOL_TIMEOUT,
+            timeout=patience,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ToolFailed(f"{tool} {arguments[0]} did not end within {TOOL_TIMEOUT:g} s") from None
+        raise ToolFailed(f"{tool} {arguments[0]} did not end within {patience:g} s") from None
     if done.returncode:
         last = "\n".join(done.stdout.rstrip().splitlines()[-_LAST_LINES:])
         raise ToolFailed(f"{tool} {' '.join(arguments)} failed with exit status {done.returncode}:\n{last}")

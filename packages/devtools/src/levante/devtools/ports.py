@@ -9,6 +9,8 @@ from pathlib import Path
 # How many ports after the wanted one are tried: more would be a search of the machine, not a next free port.
 TRIES = 50
 BACKLOG = 128
+# Loopback answers at once, seconds.
+CONNECT_PATIENCE = 0.5
 
 
 class NoPort(OSError):
@@ -83,3 +85,10 @@ def _listening_inodes(table: Path, port: int) -> list[str]:
     except OSError:
         return []
     return [f"socket:[{row[9]}]" for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port]
+
+
+def is_taken(port: int) -> bool:
+    """Whether anybody listens on a TCP port of 127.0.0.1."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as asking:
+        asking.settimeout(CONNECT_PATIENCE)
+        return asking.connect_ex(("127.0.0.1", port)) == 0

@@ -31,13 +31,14 @@ def step(text: str) -> Iterator[Step]:
     try:
         yield running
     except BaseException:
-        click.echo(f"{back}  {_mark('✗', stream.encoding, fallback='x')} {text}")
+        click.echo(f"{back}  {mark('✗', stream.encoding, fallback='x')} {text}")
         raise
     seconds = time.perf_counter() - start
-    click.echo(f"{back}  {_mark('✓', stream.encoding, fallback='+')} {running.result:<{WIDTH}} {seconds:5.1f} s")
+    click.echo(f"{back}  {mark('✓', stream.encoding, fallback='+')} {running.result:<{WIDTH}} {seconds:5.1f} s")
 
 
-def _mark(symbol: str, encoding: str | None, *, fallback: str) -> str:
+def mark(symbol: str, encoding: str | None, *, fallback: str) -> str:
+    """The symbol, or what stands for it where the terminal's encoding lacks it."""
     try:
         symbol.encode(encoding or "ascii")
     except UnicodeEncodeError:

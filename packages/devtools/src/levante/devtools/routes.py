@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,23 +10,27 @@ from typing import Any, cast
 
 import click
 
-from .discover import TargetError, child_environment, find_target, load_target
+from levante.http import hdrs
+
+from .discover import Target, TargetError, child_environment, find_target, is_project_file, load_target
+from .logs import show_early_records
 
 
-@click.command("routes")
+@click.command("routes", short_help="List what an application answers to.")
 @click.argument("path", default=".", type=click.Path(path_type=Path))
 def routes_command(path: Path) -> None:
-    """List the routes of the application at PATH: method, path, name, and file:line of the handler."""
+    """List the routes of the application at PATH: path, methods, name, and file:line of the handler."""
     from levante.web import Application
 
     try:
         target = find_target(path)
         os.environ.update(child_environment(target, os.environ))
+        show_early_records(logging.ERROR)  # of loading; what it warns of is not what was asked
         made = load_target(target)
     except TargetError as error:
         raise click.UsageError(str(error)) from error
     app = made if isinstance(made, Application) else asyncio.run(_awaited(made))
-    rows = sorted(_rows(app))
+    rows = sorted(_rows(app, target))
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
@@ -36,18 +41,30 @@ async def _awaited(made: Any) -> Any:  # Any: what the project's factory returne
     return await made
 
 
-def _rows(app: Any) -> Iterable[tuple[str, str, str, str]]:  # Any: an Application
+def _rows(app: Any, target: Target) -> Iterable[tuple[str, str, str, str]]:  # Any: an Application
+    methods: dict[tuple[str, str, str], list[str]] = {}
     for route in app.router.routes():
         resource = route.resource
         path = "" if resource is None else resource.canonical
-        yield path, route.method, (resource.name if resource is not None else None) or "", _place(route.handler)
+        name = (resource.name if resource is not None else None) or ""
+        methods.setdefault((path, name, _place(route.handler, target)), []).extend(_methods(route))
+    for (path, name, place), answered in methods.items():
+        yield path, " ".join(sorted(answered)), name, place
 
 
-def _place(handler: object) -> str:
+def _methods(route: Any) -> list[str]:  # Any: an AbstractRoute
+    if route.method != "*" or not inspect.isclass(route.handler):
+        return [route.method]
+    return [method for method in hdrs.METH_ALL if hasattr(route.handler, method.lower())]
+
+
+def _place(handler: object, target: Target) -> str:
     code = inspect.unwrap(cast("Any", handler))
     code = getattr(code, "func", code)  # a partial
     try:
         file, line = inspect.getsourcefile(code), inspect.getsourcelines(code)[1]
     except (TypeError, OSError):  # built-in, or made at run time
         return ""
-    return f"{os.path.relpath(file)}:{line}" if file else ""
+    if file is not None and is_project_file(os.path.realpath(file), target):
+        return f"{os.path.relpath(file)}:{line}"
+    return f"{code.__module__}:{line}"

@@ -334,7 +334,7 @@ def drop_stale_bytecode(paths: Iterable[Path]) -> None:
                 pass
 
 
-@click.command("runserver")
+@click.command("runserver", short_help="Serve an application, and start it anew when a file is saved.")
 @click.argument("path", default=".", type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, envvar="DEVTOOLS_HOST", help="Address to listen on.")
 @click.option(

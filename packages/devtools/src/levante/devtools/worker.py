@@ -28,6 +28,7 @@ from levante.ws import WSCloseCode
 from . import error_page
 from .discover import Target, foreign_modules, is_project_file, load_target
 from .livereload import PREFIX, DevTools, broken_app
+from .logs import configure_logging, show_early_records
 from .terminal import echo
 from .wire import Channel, Message
 
@@ -101,6 +102,8 @@ class Worker:
         died = self._birth.order.get("died")
         error: BaseException | None = ProcessDied(died) if died else None
         app: Application | None = None
+        verbose = self._birth.options["verbose"]
+        show_early_records(logging.DEBUG if verbose else logging.WARNING)
         if error is None:
             try:
                 app = self._load(runner)
@@ -108,7 +111,7 @@ class Worker:
                 raise
             except BaseException as failure:  # noqa: BLE001 - sys.exit() in a module is shown like any other error
                 error = failure
-        configure_logging(verbose=self._birth.options["verbose"])
+        configure_logging(verbose=verbose)
         return runner.run(self._serve(app, error))
 
     def _load(self, runner: asyncio.Runner) -> Application:
@@ -151,11 +154,9 @@ class Worker:
         return runner
 
     def _ready(self, error: BaseException | None) -> Message:
-        place = None if error is None else error_page.where(error, self._is_project)
-        at = "" if place is None else f" ({os.path.relpath(place[0], self._target.root)}:{place[1]})"
         return {
             "event": "ready",
-            "problem": "" if error is None else f"{type(error).__name__}: {_first_line(error)}{at}",
+            "problem": "" if error is None else error_page.in_one_line(error, self._is_project, root=self._target.root),
             "conflict": isinstance(error, OSError) and error.errno == errno.EADDRINUSE,
             "modules": foreign_modules(self._target, self._known),
         }
@@ -201,12 +202,6 @@ async def _awaited(made: Any) -> Application:  # Any: whatever the project's fac
     return app
 
 
-def _first_line(error: BaseException) -> str:
-    if isinstance(error, SyntaxError):  # its str() repeats the place
-        return str(error.msg)
-    return (str(error).strip().splitlines() or [""])[0]
-
-
 def reload_templates(app: Application) -> None:
     """Let the jinja2 environments that an application and those below it hold read a template again when it changes."""
     jinja2 = sys.modules.get("jinja2")
@@ -219,13 +214,6 @@ def reload_templates(app: Application) -> None:
         below = resource.get_info().get("app")
         if isinstance(below, Application):
             reload_templates(below)
-
-
-def configure_logging(*, verbose: bool) -> None:
-    """Show log records on the terminal, unless the project has already said where they go."""
-    if verbose or not logging.getLogger().handlers:
-        level = logging.DEBUG if verbose else logging.INFO
-        logging.basicConfig(level=level, format="%(levelname)-7s %(name)s: %(message)s")
 
 
 class DevAccessLogger(AbstractAccessLogger):
