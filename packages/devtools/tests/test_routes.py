@@ -62,6 +62,16 @@ def test_nothing_to_list_is_a_usage_error(tmp_path: Path) -> None:
     assert "no main.py or app.py" in done.output.splitlines()[-1]
 
 
+def test_application_that_does_not_load_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "broken_app.py").write_text("def create_app():\n    return 1 / 0\n")
+    done = CliRunner().invoke(main, ["routes", str(tmp_path / "broken_app.py")])
+    assert done.exit_code == 1
+    assert done.stderr.startswith(
+        "Error: broken_app does not load: ZeroDivisionError: division by zero (broken_app.py:2)"
+    )
+    assert done.stderr.count("\n") == 1
+
+
 def test_built_in_handlers_have_no_place(tmp_path: Path) -> None:
     (tmp_path / "builtin_app.py").write_text(
         "from levante.web import Application\napp = Application()\napp.router.add_static('/static', '.')\n"

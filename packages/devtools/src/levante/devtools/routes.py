@@ -13,6 +13,7 @@ import click
 from levante.http import hdrs
 
 from .discover import Target, TargetError, child_environment, find_target, is_project_file, load_target
+from .error_page import in_one_line
 from .logs import show_early_records
 
 
@@ -27,9 +28,14 @@ def routes_command(path: Path) -> None:
         os.environ.update(child_environment(target, os.environ))
         show_early_records(logging.ERROR)  # of loading; what it warns of is not what was asked
         made = load_target(target)
+        app = made if isinstance(made, Application) else asyncio.run(_awaited(made))
     except TargetError as error:
         raise click.UsageError(str(error)) from error
-    app = made if isinstance(made, Application) else asyncio.run(_awaited(made))
+    except Exception as error:
+        shown = in_one_line(error, lambda file: is_project_file(file, target), root=target.root)
+        raise click.ClickException(
+            f"{target.name} does not load: {shown}; `devtools doctor {path}` says more"
+        ) from error
     rows = sorted(_rows(app, target))
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for row in rows:
