@@ -12,6 +12,7 @@ import pytest
 from processes import PATIENCE, curl, free_port, tool, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+NOT_A_NEWCOMERS = ("LEVANTE_", "MAKE", "MFLAGS", "TEST_", "VIRTUAL_ENV")
 SECOND_SERVICE_SECONDS = 30  # what the second one may take, tests included; loose only against a machine that is busy
 WRONG_NAMES = {
     "missing": "",
@@ -29,9 +30,7 @@ WRONG_NAMES = {
 
 def make(clone: Path, *arguments: str, timeout: float = 400) -> "subprocess.CompletedProcess[str]":
     """`make` with nothing of ours in its environment: no activated environment, no settings of the test run."""
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("VIRTUAL_ENV", "LEVANTE_", "TEST_"))
-    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_A_NEWCOMERS)}
     path = os.pathsep.join(part for part in kept["PATH"].split(os.pathsep) if ".venv" not in part)
     return subprocess.run(
         [tool("make"), "--no-print-directory", *arguments],
@@ -77,7 +76,7 @@ def test_a_wrong_name_is_refused_before_any_work(clone: Path, name: str) -> None
     before = sorted(clone.iterdir()), sorted((clone / "services").iterdir())
     done = make(clone, "new-service", f"NAME={name}")
     assert done.returncode == 2
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("make:")]
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("make")]
     assert len(lines) == 1, done.stderr
     assert "NAME" in lines[0]
     assert (sorted(clone.iterdir()), sorted((clone / "services").iterdir())) == before
