@@ -20,7 +20,7 @@ from .exceptions import exception_for_status
 from .keys import AppKey
 from .lifecycle import AppCallback, CleanupContext
 from .request import CLIENT_MAX_SIZE, Request
-from .routing.abstract import AbstractRoute, SystemRoute
+from .routing.abstract import AbstractRoute
 from .routing.dispatcher import UrlDispatcher
 from .routing.domains import Domain, MaskDomain
 from .routing.match import MatchInfoError, UrlMappingMatchInfo
@@ -322,11 +322,8 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
                 return answer
         handler = match_info.handler
         if self.has_middlewares:
-            route = match_info.route
-            if isinstance(route, SystemRoute):
-                handler = build_chain(route, match_info.apps)
-            else:
-                handler = self._chain(route, match_info.apps)
+            chain = self._chain if match_info.http_exception is None else build_chain
+            handler = chain(match_info.route, match_info.apps)
         return await handler(request)
 
     async def _resolve(self, request: Request) -> UrlMappingMatchInfo:

@@ -176,7 +176,7 @@ class Response(StreamResponse):
         body = self._body
         if (
             self._request is not None
-            or isinstance(body, Payload)
+            or not (body is None or isinstance(body, bytes))
             or self._compression
             or self._chunked
             or request.has_prepare_hooks
@@ -200,7 +200,7 @@ class Response(StreamResponse):
 
     @property
     def needs_release(self) -> bool:
-        return isinstance(self._body, Payload)
+        return not (self._body is None or isinstance(self._body, bytes))
 
     async def release(self) -> None:
         if isinstance(self._body, Payload):

@@ -7,6 +7,7 @@ slashes costs no more than an ordinary one.
 import keyword
 import re
 from collections.abc import (
+    Callable,
     Container,
     ItemsView,
     Iterable,
@@ -26,7 +27,7 @@ from levante.web.exceptions import HTTPMethodNotAllowed, HTTPNotFound
 from .abstract import ANY_METHOD, AbstractResource, AbstractRoute, RouteOptions
 from .match import MatchInfoError, UrlMappingMatchInfo
 from .patterns import is_dynamic
-from .resources import DynamicResource, FindingResource, PlainResource, Resource
+from .resources import DynamicResource, FindingResource, Found, PlainResource, Resource
 from .subapps import MatchedSubAppResource
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 STATIC_CHUNK_SIZE = 256 * 1024
 """How much of a static file is read at once where the operating system cannot send it by itself, in bytes."""
+
+Find = Callable[[str, str], Found]
+"""How a resource is matched with a method and a path where nothing has to be awaited."""
 
 _NAME_SEPARATOR = re.compile(r"[.:-]")
 
@@ -79,7 +83,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         super().__init__()
         self._resources: list[AbstractResource] = []
         self._named_resources: dict[str, AbstractResource] = {}
-        self._index: dict[str, list[AbstractResource]] = {}
+        self._index: dict[str, list[tuple[AbstractResource, Find | None]]] = {}
         self._depth = 1
         self._matched_subapps: list[MatchedSubAppResource] = []
 
@@ -95,11 +99,8 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         allowed: set[str] = set()
         key = self._cut(path)
         while key:
-            for resource in self._index.get(key, ()):
-                if isinstance(resource, Resource):
-                    match_info, methods = resource.find(method, path)
-                else:
-                    match_info, methods = await resource.resolve(request)
+            for resource, find in self._index.get(key, ()):
+                match_info, methods = await resource.resolve(request) if find is None else find(method, path)
                 if match_info is not None:
                     return match_info
                 allowed |= methods
@@ -186,7 +187,8 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
             key = resource.index_key
         else:
             key = _index_key(resource.canonical)
-        self._index.setdefault(key, []).append(resource)
+        find = resource.find if isinstance(resource, Resource) else None
+        self._index.setdefault(key, []).append((resource, find))
         self._depth = max(self._depth, key.count("/"))
 
     def reindex(self) -> None:
