@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from levante import web
 from levante.web import __main__ as main
 
 
@@ -54,4 +53,3 @@ def test_mistakes(calls: list[Any], capsys: pytest.CaptureFixture[str], entry: s
     assert caught.value.code == 2
     assert words in capsys.readouterr().err
     assert not calls
-    assert web

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from .app import Application
-from .keys import AppKey
 from .request import Request
 from .response import Response, json_response
 
@@ -17,8 +16,6 @@ CHECK_BUDGET = 1.0
 
 Check = Callable[[], Awaitable[object]]
 """Returns when all is well (its value does not matter, except False), raises when it is not."""
-
-DRAINING: AppKey[asyncio.Event] = AppKey("draining", asyncio.Event)
 
 logger = logging.getLogger("levante.web.health")
 
@@ -37,13 +34,13 @@ def setup(
     "failed" or "timeout", or 503 with `{"status": "draining"}`. What failed is in the log, not in the answer.
     """
     checks = dict(ready or {})
-    draining = app[DRAINING] = asyncio.Event()
+    draining = asyncio.Event()
 
     async def live(_: Request) -> Response:
         return _answer({"status": "ok"}, status=200)
 
-    async def is_ready(request: Request) -> Response:
-        if draining.is_set() or (request.server is not None and request.server.draining):
+    async def is_ready(_: Request) -> Response:
+        if draining.is_set():
             return _answer({"status": "draining"}, status=503)
         results = await asyncio.gather(*(_run(name, check, budget) for name, check in checks.items()))
         verdicts = dict(zip(checks, results, strict=True))
