@@ -156,3 +156,23 @@ async def test_reading_parts_as_they_come(serve: Any) -> None:
 async def test_a_charset_in_which_text_could_turn_into_other_text(serve: Any, charset: str) -> None:
     body = part('name="a"', b"+ADw-", f"Content-Type: text/plain; charset={charset}") + b"--B--\r\n"
     assert (await posted(serve, MULTIPART, body)).status == 415
+
+
+@pytest.mark.parity("S23", "S24")
+async def test_a_form_after_its_body_was_read_and_the_other_way_round(serve: Any) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if request.query_string == "form first":
+            form = await request.post()
+            text = await request.text()
+        else:
+            text = await request.text()
+            form = await request.post()
+        with pytest.raises(RuntimeError, match="clone"):
+            request.clone()
+        return web.json_response([len(text), form["a"]])
+
+    served = await serve(handler)
+    body = part('name="a"', b"1") + b"--B--\r\n"
+    assert (await served.request("POST", "/", URLENCODED, b"a=1")).text == '[3, "1"]'
+    assert (await served.request("POST", "/?form%20first", URLENCODED, b"a=1")).text == '[3, "1"]'
+    assert (await served.request("POST", "/", MULTIPART, body)).text == f'[{len(body)}, "1"]'

@@ -15,7 +15,7 @@ from levante.http.formdecoder import FieldData, FieldStart, FormDecoder
 from levante.http.forms import parse_urlencoded
 from levante.http.textcodecs import ascii_compatible
 
-from .bodies import decode_text, iter_body, read_body
+from .bodies import decode_text, iter_body
 from .exceptions import HTTPUnsupportedMediaType
 
 if TYPE_CHECKING:
@@ -60,15 +60,17 @@ async def read_form(request: "BaseRequest") -> MultiDict[FormValue]:
         return await _read_multipart(request)
     if "Content-Type" in request.headers and essence != "application/x-www-form-urlencoded":
         return MultiDict()
-    body = await read_body(request, limit=request.client_max_size)
-    return MultiDict(parse_urlencoded(body, charset=request.charset or DEFAULT_CHARSET))
+    return MultiDict(parse_urlencoded(await request.read(), charset=request.charset or DEFAULT_CHARSET))
 
 
 async def _read_multipart(request: "BaseRequest") -> MultiDict[FormValue]:
     collector = _Collector(request.headers["Content-Type"])
     try:
-        async for piece in iter_body(request, limit=request.client_max_size):
-            await collector.feed(piece)
+        if request.kept_body is not None:
+            await collector.feed(request.kept_body)
+        else:
+            async for piece in iter_body(request, limit=request.client_max_size):
+                await collector.feed(piece)
         collector.decoder.feed_eof()
     except BaseException:
         await close_files(open_files(collector.fields))

@@ -72,6 +72,11 @@ class BaseRequest(RequestHeadView):
         """How many bytes `read` and `post` accept; 0 is no limit."""
         return self._client_max_size
 
+    @property
+    def kept_body(self) -> bytes | None:
+        """The whole body once `read` has read it."""
+        return self._body
+
     async def read(self) -> bytes:
         """The whole body, decoded, kept for the next call.
 
@@ -190,7 +195,7 @@ class BaseRequest(RequestHeadView):
         The state is copied shallowly; hooks and open files belong to all copies. Raises RuntimeError once a body has
         been read.
         """
-        if self._body:
+        if self._body or self._form:
             raise RuntimeError("a request cannot be cloned after its body was read: the copy could not read it again")
         copy = self._copy(self._client_max_size if client_max_size is None else client_max_size)
         facts = {name: self._cache[name] for name in INHERITED if name in self._cache}
