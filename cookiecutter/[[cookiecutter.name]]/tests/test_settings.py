@@ -6,6 +6,7 @@ import pytest
 from levante.sessions import generate_key
 
 from [[ cookiecutter.package ]] import settings as module
+from [[ cookiecutter.package ]].db import make_engine
 from [[ cookiecutter.package ]].settings import Settings, SettingsError
 
 
@@ -54,6 +55,21 @@ def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("DATABASE_URL", "mysql://localhost/data")
     names = [problem.partition(":")[0] for problem in problems()]
     assert sorted(names) == ["DATABASE_URL", "PORT", "REPLICAS", "SECRET_KEYS", "SESSION_STORAGE"]
+
+
+def test_every_interface_must_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENV", "development")
+    monkeypatch.setenv("HOST", "")
+    (problem,) = problems()
+    assert problem.startswith("HOST: Empty")
+
+
+def test_folder_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ENV", "development")
+    monkeypatch.setenv("DATABASE_URL", f"sqlite+aiosqlite:///{tmp_path}/file/data.db")
+    with pytest.raises(SettingsError, match="DATABASE_URL: cannot make the folder"):
+        make_engine(Settings.load())
 
 
 def test_key_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

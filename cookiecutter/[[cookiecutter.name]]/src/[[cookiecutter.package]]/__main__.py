@@ -15,9 +15,15 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         settings = Settings.load()
+        web.run_app(
+            create_app(settings),
+            host=settings.host,
+            port=settings.port,
+            shutdown_timeout=settings.shutdown_timeout,
+            print=None,
+        )
     except SettingsError as error:
         raise SystemExit(str(error)) from None
-    web.run_app(create_app(settings), host=settings.host, port=settings.port, print=None)
 
 
 if __name__ == "__main__":

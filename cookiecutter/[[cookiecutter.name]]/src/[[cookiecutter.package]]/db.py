@@ -10,7 +10,7 @@ from levante.web.types import Handler
 from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from .settings import ROOT, SETTINGS, Settings
+from .settings import ROOT, SETTINGS, Settings, SettingsError
 
 BUSY_TIMEOUT = 5_000
 """How long (ms) SQLite waits for another writer; with WAL a write takes a few milliseconds."""
@@ -62,7 +62,10 @@ async def check_database(app: web.Application) -> None:
 
 def _absolute(url: URL) -> URL:
     path = ROOT / (url.database or "")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError([f"DATABASE_URL: cannot make the folder {path.parent}: {error.strerror}"]) from error
     return url.set(database=str(path))
 
 

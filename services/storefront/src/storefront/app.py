@@ -17,6 +17,9 @@ from .settings import SETTINGS, Settings
 from .views import setup_routes
 
 NAME = "storefront"
+BODY_TIMEOUT = 10.0
+"""Seconds without a byte of a body after which its sender is given up (408). Below REQUEST_TIMEOUT, so that a client that
+falls silent is never taken for a handler that is slow (504)."""
 ONE_YEAR = 365 * 24 * 3600
 SQLITE_IS_NOT_SHARED = (
     "REPLICAS=%d with SQLite: each copy of the service has a database of its own, and they differ. Use PostgreSQL: "
@@ -31,7 +34,11 @@ def create_app(settings: Settings | None = None) -> web.Application:
     settings = settings or Settings.load()
     app = web.Application(
         client_max_size=settings.max_body_size,
-        handler_args={"max_head_size": settings.max_header_size, "max_field_size": settings.max_header_size},
+        handler_args={
+            "max_head_size": settings.max_header_size,
+            "max_field_size": settings.max_header_size,
+            "body_timeout": BODY_TIMEOUT,
+        },
     )
     app[SETTINGS] = settings
     app.cleanup_ctx.append(open_database)

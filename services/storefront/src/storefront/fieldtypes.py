@@ -2,6 +2,7 @@
 wrong value is a message beside a field and never an error of the database."""
 
 import datetime
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,8 @@ PROSE_LENGTH = 10_000
 LARGEST_NUMBER = 2**31 - 1
 LARGEST_AMOUNT = Decimal("9999999999.99")
 """What `String(200)`, `Text` (by choice), `Integer` and `Numeric(12, 2)` hold."""
+PLAIN_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
+"""Of what Python reads as a decimal, the part that everybody does: no `1_0`, no digits of other scripts, no exponent."""
 
 
 def storable(text: str) -> None:
@@ -53,6 +56,11 @@ class Amount(fields.Decimal):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(2, as_string=True, validate=validate.Range(-LARGEST_AMOUNT, LARGEST_AMOUNT), **options)
+
+    def _validated(self, value: Any) -> Decimal:
+        if isinstance(value, str) and not PLAIN_NUMBER.fullmatch(value.strip()):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
 
 
 class Moment(fields.NaiveDateTime):

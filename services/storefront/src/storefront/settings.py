@@ -14,7 +14,7 @@ from environs import EnvValidationError, FileAwareEnv
 from levante import web
 from levante.sessions import WeakKey, generate_key, parse_keys
 from marshmallow import ValidationError
-from marshmallow.validate import OneOf, Range
+from marshmallow.validate import Length, OneOf, Range
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -25,6 +25,7 @@ ROOT = CHECKOUT if (CHECKOUT / "alembic.ini").is_file() else Path.cwd()
 ENVIRONMENTS = ("development", "test", "production")
 STORAGES = ("encrypted", "signed")
 DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
+EVERY_ADDRESS = "Empty; expected an address, such as 127.0.0.1, or 0.0.0.0 for every interface."
 KEY_CURE = "make one with: python -c 'from levante.sessions import generate_key; print(generate_key())'"
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Settings:
     max_body_size: int = 1024 * 1024
     max_header_size: int = 16 * 1024
     request_timeout: float = 30.0
+    shutdown_timeout: float = 25.0
     replicas: int = 1
 
     @property
@@ -100,11 +102,12 @@ def _read(env: FileAwareEnv) -> Settings:
         pool_size=env.int("POOL_SIZE", Settings.pool_size, validate=positive),
         pool_overflow=env.int("POOL_OVERFLOW", Settings.pool_overflow, validate=Range(min=0)),
         pool_timeout=env.float("POOL_TIMEOUT", Settings.pool_timeout, validate=positive),
-        host=env.str("HOST", Settings.host),
+        host=env.str("HOST", Settings.host, validate=Length(min=1, error=EVERY_ADDRESS)),
         port=env.int("PORT", Settings.port, validate=Range(0, 65535)),
         max_body_size=env.int("MAX_BODY_SIZE", Settings.max_body_size, validate=positive),
         max_header_size=env.int("MAX_HEADER_SIZE", Settings.max_header_size, validate=Range(min=1024)),
         request_timeout=env.float("REQUEST_TIMEOUT", Settings.request_timeout, validate=positive),
+        shutdown_timeout=env.float("SHUTDOWN_TIMEOUT", Settings.shutdown_timeout, validate=positive),
         replicas=env.int("REPLICAS", Settings.replicas, validate=positive),
     )
 
