@@ -18,8 +18,8 @@ from .views import setup_routes
 
 NAME = "[[ cookiecutter.name ]]"
 BODY_TIMEOUT = 10.0
-"""Seconds without a byte of a body after which its sender is given up (408). Below REQUEST_TIMEOUT, so that a client that
-falls silent is never taken for a handler that is slow (504)."""
+"""Seconds without a byte of a body after which its sender is given up (408). Below REQUEST_TIMEOUT, so that a client
+that falls silent is never taken for a handler that is slow (504)."""
 ONE_YEAR = 365 * 24 * 3600
 SQLITE_IS_NOT_SHARED = (
     "REPLICAS=%d with SQLite: each copy of the service has a database of its own, and they differ. Use PostgreSQL: "

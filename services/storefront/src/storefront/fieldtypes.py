@@ -14,7 +14,7 @@ LARGEST_NUMBER = 2**31 - 1
 LARGEST_AMOUNT = Decimal("9999999999.99")
 """What `String(200)`, `Text` (by choice), `Integer` and `Numeric(12, 2)` hold."""
 PLAIN_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
-"""Of what Python reads as a decimal, the part that everybody does: no `1_0`, no digits of other scripts, no exponent."""
+"""Of what Python reads as a decimal, the part that everybody reads: no `1_0`, no other digits, no exponent."""
 
 
 def storable(text: str) -> None:
