@@ -69,4 +69,4 @@ async def test_a_charset_that_is_none(serve: Any, charset: str) -> None:
 
     served = await serve(handler)
     headers = [("Content-Type", f"text/plain; charset={charset}")]
-    assert (await served.request("POST", "/", headers, b"xn--" + b"\xe9" * 10)).status == 415
+    assert (await served.request("POST", "/", headers, b"xn--" + b"\xe9" * 10)).status in {400, 415}

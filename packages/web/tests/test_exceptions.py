@@ -11,7 +11,7 @@ def all_exceptions() -> list[type[web.HTTPException]]:
     while stack:
         cls = stack.pop()
         stack.extend(cls.__subclasses__())
-        if cls.status_code > 0:
+        if cls.status_code > 0 and "status_code" in vars(cls):
             found.append(cls)
     return found
 

@@ -57,7 +57,7 @@ async def test_text_in_its_charset(serve: Any) -> None:
     assert answer.text == "é"
     answer = await served.request("POST", "/", [("Content-Type", "text/plain; charset=nonsense")], b"x")
     assert answer.status == 415
-    assert (await served.request("POST", "/", body=b"\xff")).status == 415
+    assert (await served.request("POST", "/", body=b"\xff")).status == 400
 
 
 @pytest.mark.parity("S23")
@@ -78,6 +78,31 @@ async def test_json(serve: Any) -> None:
     answer = await served.request("POST", "/own", [("Content-Type", "application/x-own")], b"x")
     assert answer.text == '"X"'
     assert (await served.request("POST", "/own", JSON, b"x")).status == 400
+
+
+@pytest.mark.parity("S23")
+@pytest.mark.hardening("M26")
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 100_000, b"1" * 4301, "{}".encode("utf-16")])
+async def test_what_is_no_json_is_the_clients_fault(serve: Any, caplog: pytest.LogCaptureFixture, body: bytes) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response(await request.json())
+
+    assert (await (await serve(handler)).request("POST", "/", JSON, body)).status == 400
+    assert not caplog.records
+
+
+@pytest.mark.parity("S23")
+async def test_a_handler_may_answer_what_is_no_json_itself(serve: Any) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        try:
+            await request.json()
+        except json.JSONDecodeError as exc:
+            return web.Response(status=422, text=f"{exc.msg}|{exc.lineno}|{exc}")
+        raise AssertionError
+
+    answer = await (await serve(handler)).request("POST", "/", JSON, b"[1,\n]")
+    assert answer.status == 422
+    assert answer.text.partition("|")[2].startswith("2|")
 
 
 @pytest.mark.parity("S23")

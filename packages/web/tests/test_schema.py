@@ -67,13 +67,19 @@ async def test_json_that_does_not(serve: Any) -> None:
         assert json.loads(answer.text)["errors"] == errors
 
 
+@pytest.mark.hardening("M26")
 @pytest.mark.parametrize(
     ("kind", "body", "status", "words"),
     [
         ("text/plain", b"{}", 415, "expected application/json, got text/plain"),
         ("application/json", b"{", 400, "no JSON"),
         ("application/json", b"[" * 100_000, 400, "deeply"),
-        ("application/json", b'"\xff"', 415, "utf-8"),
+        ("application/json", b'"\xff"', 400, "utf-8"),
+        ("application/json", '{"title": "abc"}'.encode("utf-16"), 400, "utf-8"),
+        ("application/json", b"1" * 4301, 400, "no JSON"),
+        ("application/json", b'{"total": NaN}', 400, "NaN is no number"),
+        ("application/json", b'{"total": -Infinity}', 400, "-Infinity is no number"),
+        ("application/json; charset=no-such", b"{}", 415, "unknown charset"),
     ],
 )
 async def test_what_is_no_json(serve: Any, kind: str, body: bytes, status: int, words: str) -> None:

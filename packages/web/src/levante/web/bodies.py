@@ -2,16 +2,28 @@
 so that a small body can never become a large one in memory.
 """
 
+import json
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from levante.http.limits import MAX_CODING_RATIO
 from levante.http.textcodecs import text_codec
 
-from .exceptions import HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
+from .exceptions import HTTPBadRequest, HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
 
 if TYPE_CHECKING:
-    from .types import BaseRequest
+    from .types import BaseRequest, JSONDecoder
+
+
+class JSONBodyError(HTTPBadRequest, json.JSONDecodeError):
+    """A body that is no JSON: a 400 where nobody catches it, and the error that handlers know from `json`."""
+
+    def __init__(self, msg: str, doc: str, pos: int) -> None:
+        json.JSONDecodeError.__init__(self, msg, doc, pos)
+        what = self.args
+        where = f" at line {self.lineno}, column {self.colno}" if doc else ""
+        HTTPBadRequest.__init__(self, text=f"the body is no JSON: {msg}{where}")
+        self.args = what
 
 
 async def read_body(request: "BaseRequest", *, limit: int) -> bytes:
@@ -64,12 +76,26 @@ async def _decoded(request: "BaseRequest", content_encoding: str) -> AsyncIterat
         decoder.finish()
 
 
-def decode_text(body: bytes, charset: str) -> str:
-    """The text of `body`; HTTPUnsupportedMediaType when the charset is unknown or the bytes do not fit it."""
+def decode_text(body: bytes, charset: str, *, what: str = "the body") -> str:
+    """The text of `body`; HTTPUnsupportedMediaType for an unknown charset, HTTPBadRequest where the bytes do not fit
+    it.
+    """
     codec = text_codec(charset)
     if codec is None:
         raise HTTPUnsupportedMediaType(text=f"unknown charset {charset!r}")
     try:
         return body.decode(codec)
     except UnicodeError as exc:
-        raise HTTPUnsupportedMediaType(text=f"the body is not valid {charset}") from exc
+        raise HTTPBadRequest(text=f"{what} is not valid {charset}") from exc
+
+
+def decode_json(text: str, loads: "JSONDecoder") -> Any:  # Any: JSON of whatever shape
+    """What `loads` makes of `text`; JSONBodyError where that is no JSON, nested too deeply or has too long a number."""
+    try:
+        return loads(text)
+    except json.JSONDecodeError as exc:
+        raise JSONBodyError(exc.msg, exc.doc, exc.pos) from exc
+    except RecursionError as exc:
+        raise JSONBodyError("it is nested too deeply", "", 0) from exc
+    except ValueError as exc:
+        raise JSONBodyError(str(exc), "", 0) from exc

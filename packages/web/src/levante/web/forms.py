@@ -121,7 +121,7 @@ class _Collector:
             charset = self._charset if declared is None else ascii_compatible(declared)
             if charset is None:
                 raise HTTPUnsupportedMediaType(text=f"the charset {declared!r} is unknown, or unfit for a form")
-            text = decode_text(bytes(self._data), charset)
+            text = decode_text(bytes(self._data), charset, what=f"the field {start.name[:100]!r}")
             self._remember_charset(start.name, text)
             self.fields.add(start.name, text)
         else:

@@ -59,7 +59,7 @@ class HTTPException(CookieMixin, Exception):
             self._headers["Content-Type"] = content_type
         elif not self.empty_body:
             self._headers.setdefault("Content-Type", DEFAULT_TEXT_TYPE)
-        super().__init__(self._reason)
+        Exception.__init__(self, self._reason)  # not by super(): a subclass may be another error as well
 
     def __bool__(self) -> bool:
         return True

@@ -12,7 +12,7 @@ from levante.http.exchange import Exchange
 from levante.http.streams import StreamReader
 from levante.http.target import split_target
 
-from .bodies import decode_text, read_body
+from .bodies import decode_json, decode_text, read_body
 from .config import ChainMapProxy
 from .exceptions import HTTPBadRequest
 from .forms import FormValue, close_files, multipart_reader, open_files, read_form
@@ -88,14 +88,17 @@ class BaseRequest(RequestHeadView):
         return self._body
 
     async def text(self) -> str:
-        """The body as text, in its charset or UTF-8. Raises HTTPUnsupportedMediaType when it is not text in it."""
+        """The body as text, in its charset or UTF-8. Raises HTTPBadRequest when it is not text in it,
+        HTTPUnsupportedMediaType when the charset is unknown.
+        """
         return decode_text(await self.read(), self.charset or "utf-8")
 
     async def json(self, *, loads: "JSONDecoder" = json.loads, content_type: str | None = JSON) -> Any:
         """The body as JSON (Any: of whatever shape).
 
         Raises HTTPBadRequest when the type of the body is not `content_type` (for the default also any `+json`); None
-        accepts every type. Raises what `loads` raises when the body is no JSON: json.JSONDecodeError.
+        accepts every type. When `loads` raises ValueError, the body is no JSON: the HTTPBadRequest raised then is a
+        json.JSONDecodeError, too.
         """
         if content_type is not None:
             matches = self.media_type.is_json() if content_type == JSON else self.content_type == content_type.lower()
@@ -103,7 +106,7 @@ class BaseRequest(RequestHeadView):
                 raise HTTPBadRequest(
                     text=f"Attempt to decode JSON with unexpected mimetype {self.content_type}; expected {content_type}"
                 )
-        return loads(await self.text())
+        return decode_json(await self.text(), loads)
 
     async def multipart(self) -> "MultipartReader":
         """A reader of the parts of a multipart body, as they arrive."""

@@ -5,7 +5,7 @@ install levante-web[schema]`.
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 from multidict import MultiMapping
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 Errors = dict[str, list[str]]
 """Field -> messages; a field inside another is `outer.inner`, the whole is `_schema`."""
-
-MAX_DEPTH_MESSAGE = "the JSON is nested too deeply"
 
 
 async def load_json(request: "BaseRequest", schema: Schema, *, partial: bool = False) -> Any:
@@ -34,17 +32,22 @@ async def load_json(request: "BaseRequest", schema: Schema, *, partial: bool = F
         detail = f"expected application/json, got {request.headers.get('Content-Type', 'no Content-Type')}"
         raise HTTPUnsupportedMediaType(text=problem_text(415, detail=detail), content_type=PROBLEM_JSON)
     try:
-        data = await request.json()
-    except json.JSONDecodeError as exc:
-        detail = f"the body is no JSON: {exc.msg} at line {exc.lineno}, column {exc.colno}"
-        raise HTTPBadRequest(text=problem_text(400, detail=detail), content_type=PROBLEM_JSON) from exc
-    except RecursionError as exc:
-        raise HTTPBadRequest(text=problem_text(400, detail=MAX_DEPTH_MESSAGE), content_type=PROBLEM_JSON) from exc
+        data = await request.json(loads=_STRICT.decode)
+    except HTTPBadRequest as exc:
+        raise HTTPBadRequest(text=problem_text(400, detail=exc.text), content_type=PROBLEM_JSON) from exc
     try:
         return schema.load(data, partial=partial)
     except ValidationError as exc:
         text = problem_text(422, detail="the body does not fit", errors=flatten(exc.messages))
         raise HTTPUnprocessableEntity(text=text, content_type=PROBLEM_JSON) from exc
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse_constant)
+"""json.loads without the NaN and Infinity that RFC 8259 does not have."""
 
 
 def load_form(data: MultiMapping[Any], schema: Schema) -> tuple[dict[str, Any], Errors]:
