@@ -48,7 +48,43 @@ async def test_what_is_no_form(serve: Any) -> None:
     assert (await posted(serve, [("Content-Type", "text/plain")], b"a=1")).text == "[]"
     served = await serve(show)
     assert (await served.request("GET", "/", URLENCODED, b"a=1")).text == "[]"
-    assert (await served.request("POST", "/", MULTIPART)).text == "[]"
+    assert (await served.request("POST", "/", URLENCODED)).text == "[]"
+
+
+@pytest.mark.hardening("M01", "M14", "M28")
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        'multipart/form-data; boundary="B',
+        "multipart/form-data; boundary=B\\",
+        "multipart/form-data; boundary=B; boundary=C",
+        "multipart/form-data; boundary=B\xe9",
+        f"multipart/form-data; boundary={'B' * 71}",
+        "multipart/form-data; boundary=B" + "; a=b" * 40,
+        "application/x-www-form-urlencoded; charset",
+        "no type",
+        "",
+    ],
+)
+async def test_a_content_type_that_says_nothing_loses_nothing(serve: Any, kind: str) -> None:
+    body = part('name="a"', b"1") + b"--B--\r\n"
+    assert (await posted(serve, [("Content-Type", kind)], body)).status == 400
+
+
+@pytest.mark.hardening("M28")
+async def test_two_content_types(serve: Any) -> None:
+    assert (await posted(serve, URLENCODED * 2, b"a=1")).status == 400
+    assert (await posted(serve, [*URLENCODED, ("Content-Type", "text/plain")], b"a=1")).status == 400
+    body = part('name="a"', b"1") + b"--B--\r\n"
+    assert (await posted(serve, [*MULTIPART, ("Content-Type", "text/plain")], body)).status == 400
+
+
+@pytest.mark.hardening("M03")
+async def test_a_multipart_form_of_nothing(serve: Any) -> None:
+    assert (await posted(serve, MULTIPART, b"")).status == 400
+    assert (await posted(serve, [*MULTIPART, ("Content-Length", "0")], b"")).status == 400
 
 
 @pytest.mark.parity("S24")

@@ -11,8 +11,10 @@ from typing import IO, TYPE_CHECKING, TypeAlias
 
 from multidict import CIMultiDictProxy, MultiDict
 
+from levante.http.errors import MalformedContent
 from levante.http.formdecoder import FieldData, FieldStart, FormDecoder
 from levante.http.forms import parse_urlencoded
+from levante.http.mediatypes import parse_media_type
 from levante.http.textcodecs import ascii_compatible
 
 from .bodies import decode_text, iter_body
@@ -52,15 +54,29 @@ FormValue: TypeAlias = str | bytearray | FileField
 
 
 async def read_form(request: "BaseRequest") -> MultiDict[FormValue]:
-    """The fields in order. An empty dict for other methods and media types."""
-    if request.method not in FORM_METHODS or not request.head.has_body:
+    """The fields in order. An empty dict for other methods and media types. MalformedContent when nobody can tell the
+    type of the body: what was sent must not be lost without a word.
+    """
+    if request.method not in FORM_METHODS:
         return MultiDict()
-    essence = request.content_type
-    if essence == "multipart/form-data":
+    declared = _declared_type(request)
+    if declared == "multipart/form-data":
         return await _read_multipart(request)
-    if "Content-Type" in request.headers and essence != "application/x-www-form-urlencoded":
+    if not request.head.has_body or declared not in (None, "application/x-www-form-urlencoded"):
         return MultiDict()
     return MultiDict(parse_urlencoded(await request.read(), charset=request.charset or DEFAULT_CHARSET))
+
+
+def _declared_type(request: "BaseRequest") -> str | None:
+    declared = request.headers.getall("Content-Type", ())
+    if not declared:
+        return None
+    if len(declared) > 1:
+        raise MalformedContent("the request has more than one Content-Type")
+    try:
+        return parse_media_type(declared[0]).essence
+    except ValueError as exc:
+        raise MalformedContent(str(exc)) from exc
 
 
 async def _read_multipart(request: "BaseRequest") -> MultiDict[FormValue]:
