@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -140,7 +141,9 @@ def docs_pins() -> Iterable[Path | str]:
 
 def sources() -> Iterable[Path | str]:
     """What the installed packages are made of; they are editable, so of the modules only the compiled ones matter."""
+    compiler = os.environ.get("CC", "cc")
     yield from (os.environ.get("LEVANTE_PURE", ""), sys.version, sysconfig.get_platform())
+    yield f"{compiler} {shutil.which(compiler.split()[0])}"  # one that is installed later is used then
     for package in PACKAGES:
         folder = ROOT / "packages" / package
         yield folder / "pyproject.toml"
@@ -188,8 +191,8 @@ def install_packages(environment: Environment) -> None:
         total=len(PACKAGES),
         cure="LEVANTE_PURE=1 make setup skips compiling",
     )
-    for line in sorted(set(re.findall(r"^.*levante: .*plain form.*$", output, re.MULTILINE))):
-        print(f"  {line.strip()}", flush=True)
+    for line in sorted(set(re.findall(r"^.*levante\.\w+ is .*plain form.*$", output, re.MULTILINE))):
+        print(f"  {line.strip():.150} ... ({LOG.relative_to(ROOT)} has all of it)", flush=True)
 
 
 class StepFailed(Exception):

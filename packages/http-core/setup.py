@@ -34,6 +34,10 @@ HOT = [
 class BuildIfPossible(build_ext):
     """Falls back to the plain form of everything when anything cannot be compiled."""
 
+    def finalize_options(self):
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+
     def run(self):
         try:
             super().run()

@@ -1,11 +1,12 @@
-"""Builds the hot modules of levante.ws, the plain `.py` files themselves, with Cython and the `.pxd` beside each.
+"""Compiles the hot modules: the same `.py` that runs interpreted, with C types from the `.pxd` beside it.
 
-LEVANTE_PURE=1 builds nothing. Without a working compiler the package installs in its plain form with one visible
-warning, unless LEVANTE_REQUIRE_COMPILED=1 makes that an error (wheels).
+LEVANTE_PURE=1 builds nothing; LEVANTE_REQUIRE_COMPILED=1 makes a failure fatal (wheels). Otherwise a missing compiler
+costs one visible warning, and the plain form is installed.
 """
 
 import os
 import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -14,8 +15,12 @@ PACKAGE = "levante.ws"
 HOT = ["masks", "frames", "messages"]
 
 
-class OptionalBuild(build_ext):
-    """A build that may fail: the plain form does the same work."""
+class BuildIfPossible(build_ext):
+    """Falls back to the plain form of everything when anything cannot be compiled."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
 
     def run(self):
         try:
@@ -23,43 +28,28 @@ class OptionalBuild(build_ext):
         except Exception as error:
             if os.environ.get("LEVANTE_REQUIRE_COMPILED"):
                 raise
-            self.warn(f"{PACKAGE} is installed in its plain form, many times slower: {error}")
+            for extension in self.extensions:  # the two forms must not be mixed
+                Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
+            self.warn(f"{PACKAGE} is not compiled and will run in its slower plain form: {error}")
             self.extensions.clear()
 
 
 def extensions():
+    if os.environ.get("LEVANTE_PURE"):
+        return []
     from Cython.Build import cythonize
 
-    folder = PACKAGE.replace(".", "/")
-    # In a namespace package Cython finds the .pxd files only by explicit names and an include path; without them it
-    # compiles untyped and says nothing (a test looks for the vtables).
-    modules = [
-        Extension(
-            f"{PACKAGE}.{name}",
-            [f"src/{folder}/{name}.py"],
-            # A reference to a cpdef method of a typed object would lose its self; gcc only warns of it.
-            extra_compile_args=[] if sys.platform == "win32" else ["-O3", "-Werror=incompatible-pointer-types"],
-        )
-        for name in HOT
-    ]
+    # The names are explicit and the path is given because levante is a namespace without __init__: otherwise Cython
+    # would not find the .pxd files, and compile untyped without a word. A reference to a cpdef method of a typed object
+    # (as a callback, say) would lose its self, which gcc only warns of.
+    strict = [] if sys.platform == "win32" else ["-O3", "-Werror=incompatible-pointer-types"]
+    folder = f"src/{PACKAGE.replace('.', '/')}"
     return cythonize(
-        modules,
+        [Extension(f"{PACKAGE}.{name}", [f"{folder}/{name}.py"], extra_compile_args=strict) for name in HOT],
         include_path=["src"],
         build_dir="build",
-        compiler_directives={"language_level": 3, "annotation_typing": False},
+        compiler_directives={"language_level": "3", "annotation_typing": False, "binding": True},
     )
 
 
-def ext_modules():
-    if os.environ.get("LEVANTE_PURE"):
-        return []
-    try:
-        return extensions()
-    except ImportError:
-        if os.environ.get("LEVANTE_REQUIRE_COMPILED"):
-            raise
-        print(f"warning: {PACKAGE} is built in its plain form: Cython is not installed", file=sys.stderr)  # noqa: T201 - a build script speaks
-        return []
-
-
-setup(ext_modules=ext_modules(), cmdclass={"build_ext": OptionalBuild})
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildIfPossible})
