@@ -1,6 +1,7 @@
 """`run_app` in programs of its own, because it owns the loop and the signals of its process."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ import pytest
 
 from levante import web
 from levante.web import running
+from levante.web.access_log import access_logger
 
 LOOP = os.environ.get("LEVANTE_TEST_LOOP", "asyncio")
 ENVIRONMENT = {**os.environ, "LEVANTE_NO_UVLOOP": "0" if LOOP == "uvloop" else "1", "PYTHONUNBUFFERED": "1"}
@@ -295,8 +297,15 @@ def test_in_this_process(tmp_path: Path) -> None:
     assert lines == [f"======== Running on http://unix:{path}: ========\n(Press CTRL+C to quit)"]
 
 
+@pytest.fixture
+def quiet_access_log() -> Iterator[logging.Logger]:
+    """The access logger, which `debug=True` makes talk, as it was afterwards."""
+    yield access_logger
+    access_logger.setLevel(logging.NOTSET)
+
+
 @pytest.mark.parity("S52")
-def test_in_this_process_with_several(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_this_process_with_several(monkeypatch: pytest.MonkeyPatch, quiet_access_log: logging.Logger) -> None:
     log: list[str] = []
     monkeypatch.setenv("LEVANTE_NO_UVLOOP", "1")
 
@@ -306,6 +315,7 @@ def test_in_this_process_with_several(monkeypatch: pytest.MonkeyPatch) -> None:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     web.run_app(make(), sock=sockets, host=["127.0.0.1"], port=0, print=None, debug=True, handle_signals=False)
     assert log[-1] == "cleanup"
+    assert quiet_access_log.level == logging.DEBUG
     web.run_app(a_stopping_app(log), sock=socket.create_server(("127.0.0.1", 0)), print=None, handle_signals=False)
 
 
