@@ -69,6 +69,32 @@ async def test_an_error_after_the_end_leaves_the_response_whole(serve: Any) -> N
     assert (await (await serve(handler)).get("/")).text == "whole"
 
 
+@pytest.mark.parity("S58")
+@pytest.mark.hardening("X16")
+async def test_a_handler_that_was_not_cancelled_is_answered_whatever_it_raises(
+    serve: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "levante.access")
+
+    async def handler(request: web.Request) -> web.Response:
+        if request.path == "/raise":
+            raise asyncio.CancelledError
+        task = asyncio.create_task(asyncio.sleep(1000))
+        asyncio.get_running_loop().call_soon(task.cancel)
+        await task
+        raise AssertionError
+
+    served = await serve(handler, access_log=logging.getLogger("levante.access"))
+    for path in ("/raise", "/await"):
+        caplog.clear()
+        assert (await served.get(path)).status == 500
+        while len(caplog.records) < 2:
+            await asyncio.sleep(0.01)
+        error, line = caplog.records
+        assert (error.levelno, error.getMessage()) == (logging.ERROR, f"error handling <Request GET {path}>")
+        assert f'"GET {path} HTTP/1.1" 500' in line.getMessage()
+
+
 @pytest.mark.parity("S55")
 async def test_a_server_without_an_application(serve: Any) -> None:
     kinds: list[type] = []

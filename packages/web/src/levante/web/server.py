@@ -237,6 +237,10 @@ class Server:
             return response
         except HTTPException as exc:
             answer: StreamResponse = exception_response(exc)
+        except asyncio.CancelledError as exc:
+            if _is_cancelled():
+                raise
+            answer = self._answer_to(request, exc)
         except Exception as exc:  # noqa: BLE001  # the boundary: whatever a handler raises becomes an answer
             if isinstance(exc, PeerDisconnected) and (
                 request.transport is None or request.exchange in self._websockets
@@ -247,7 +251,7 @@ class Server:
         await self._send_instead(request, answer)
         return answer
 
-    def _answer_to(self, request: BaseRequest, exc: Exception) -> StreamResponse:
+    def _answer_to(self, request: BaseRequest, exc: BaseException) -> StreamResponse:
         if isinstance(exc, ExchangeTimeout):
             return plain_error(request, 408)
         if isinstance(exc, TimeoutError):
@@ -284,6 +288,12 @@ class Server:
                 await access.log(request, response, start)
         except Exception as exc:
             self._logger.error("error in the access log", exc_info=exc)
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody has cancelled this very task: not only what its handler was waiting for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _send(response: StreamResponse, request: BaseRequest) -> None:
