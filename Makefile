@@ -36,8 +36,9 @@ test: setup ## every test of the repository, the engines in both forms; ONLY="we
 lint: setup ## ruff: rules and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-types: setup ## mypy --strict over the packages, the scripts and the example service
-	@$(BIN)/mypy $(PACKAGES:%=packages/%/src) scripts
+types: setup ## mypy --strict over the packages, the scripts, the tests of the whole and the example service
+	@$(BIN)/mypy $(PACKAGES:%=packages/%/src) scripts benchmarks/run.py
+	@$(BIN)/mypy tests
 	@cd $(SERVICES)/storefront && MYPYPATH=src ../../$(BIN)/mypy --config-file ../../pyproject.toml src tests
 
 bench: setup ## the server, the client and WebSockets beside their peers: user instructions a request
