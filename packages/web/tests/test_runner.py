@@ -176,6 +176,78 @@ async def test_a_handler_that_will_not_be_cancelled(
     await asyncio.sleep(0)
 
 
+UPGRADE = (
+    b"GET /live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+@pytest.mark.parity("S56")
+@pytest.mark.hardening("X1", "X3", "W23")
+async def test_all_of_the_shutdown_has_one_deadline(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
+    slow = Slow()
+    ended: list[str] = []
+
+    async def live(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(timeout=1000)
+        await socket.prepare(request)
+        async for _ in socket:
+            pass
+        ended.append("live")
+        return socket
+
+    async def read(request: web.Request) -> web.Response:
+        try:
+            await request.read()
+        finally:
+            ended.append("read")
+        raise AssertionError
+
+    async def shutdown(app: web.Application) -> None:
+        await asyncio.sleep(0.2)
+
+    app = web.Application()
+    app.add_routes([web.get("/live", live), web.post("/read", read), web.get("/slow", slow)])
+    app.on_shutdown.append(shutdown)
+    served = await serve(app, shutdown_timeout=1.0)
+    silent, half, busy = [await served.connect() for _ in range(3)]
+    await silent.send(UPGRADE)
+    await silent.head()
+    await half.send(b"POST /read HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
+    await busy.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+    await asyncio.wait_for(slow.entered.wait(), 5)
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    closing = asyncio.create_task(served.runner.cleanup())
+    assert (await silent.reader.readexactly(19))[2:] == b"\x03\xe9Server shutdown"
+    assert loop.time() - start < 0.7  # beside the draining, not behind it
+    await closing
+    assert loop.time() - start < 1.5
+    assert sorted(ended) == ["live", "read"]
+    assert slow.cancelled
+    assert not caplog.records
+    for peer in (silent, half, busy):
+        assert await peer.is_closed()
+
+
+@pytest.mark.parity("S56")
+@pytest.mark.hardening("W23")
+async def test_a_silent_websocket_does_not_hold_the_shutdown_up(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def live(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(timeout=1000)
+        await socket.prepare(request)
+        async for _ in socket:
+            pass
+        return socket
+
+    monkeypatch.setattr("levante.web.server.GOODBYE_TIMEOUT", 0.05)
+    served = await serve(live, shutdown_timeout=1000)
+    peer = await served.connect()
+    await peer.send(UPGRADE)
+    await peer.head()
+    await asyncio.wait_for(served.runner.cleanup(), 5)
+
+
 @pytest.mark.parity("S56")
 async def test_without_a_timeout_nobody_waits() -> None:
     async def handler(request: web.BaseRequest) -> web.Response:

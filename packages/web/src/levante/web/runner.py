@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from .types import RawHandler
 
 SHUTDOWN_TIMEOUT = 60.0
-"""Seconds that running requests have at shutdown."""
+"""Seconds for the whole shutdown of the server: running requests may take all of it but the last part, in which those
+that have not ended are cancelled (`server.CANCEL_GRACE`).
+"""
 
 
 class GracefulExit(SystemExit):
@@ -75,8 +77,8 @@ class BaseRunner(ABC):
         """What to do while requests are still running."""
 
     async def cleanup(self) -> None:
-        """Stop listening, let running requests complete for at most `shutdown_timeout` seconds, cancel the rest,
-        clean up.
+        """Stop listening, close WebSockets and let running requests complete, cancel the rest, all within
+        `shutdown_timeout` seconds; then clean up. The time that `shutdown` takes counts, but nothing cuts it short.
         """
         try:
             try:
@@ -93,13 +95,14 @@ class BaseRunner(ABC):
     async def _drain(self) -> None:
         if self._server is None:
             return
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._shutdown_timeout
         await asyncio.sleep(0)  # connections accepted in this very moment get their protocol
         self._server.pre_shutdown()
         try:
             await self.shutdown()
-            await self._server.close_websockets()
         finally:
-            await self._server.shutdown(self._shutdown_timeout)
+            await self._server.shutdown(max(0.0, deadline - loop.time()))
 
     def _remove_signal_handlers(self) -> None:
         loop = asyncio.get_running_loop()

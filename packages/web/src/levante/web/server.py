@@ -5,6 +5,7 @@ return or raise, and knows all that is open, so that it can be drained. It is ca
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from levante.http.accept import AcceptedConnection
@@ -33,6 +34,16 @@ that a proxy never reuses a connection that is just being closed. `run_app`, whi
 
 CANCEL_GRACE = 5.0
 """Seconds that a cancelled handler has for its `finally` blocks at shutdown, before its connection is dropped."""
+
+CANCEL_SHARE = 0.2
+"""The same, as the most that it may take of the time for the whole shutdown: who wants that short wants handlers to
+have most of it.
+"""
+
+GOODBYE_TIMEOUT = 5.0
+"""Seconds that the peer of a WebSocket has at shutdown for its own close frame: a browser answers within one round
+trip, and one that is asleep would hold up the end.
+"""
 
 GOING_AWAY = 1001
 INTERNAL_ERROR = 1011
@@ -169,30 +180,40 @@ class Server:
 
     async def close_websockets(self) -> None:
         """Close the open WebSockets with 1001 (going away), all at once."""
-        closing = [ws.close(code=GOING_AWAY, message=b"Server shutdown") for ws in list(self._websockets.values())]
+        closing = [_say_goodbye(websocket) for websocket in list(self._websockets.values())]
         for result in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(result, BaseException):
                 self._logger.warning("closing a WebSocket at shutdown failed: %r", result)
 
     async def shutdown(self, timeout: float | None = None) -> None:
-        """Wait for at most `timeout` seconds until nothing runs any more, then cancel what does, and drop the
-        connections.
+        """Close the WebSockets and wait until nothing runs any more, then cancel what does, and drop the connections:
+        all of it within `timeout` seconds, whose last part, CANCEL_GRACE at most, is for what is cancelled.
 
         None does not wait.
         """
         self.pre_shutdown()
-        if timeout is not None and await self._wait_empty(timeout):
+        grace = CANCEL_GRACE if timeout is None else min(CANCEL_GRACE, timeout * CANCEL_SHARE)
+        if timeout is not None and await self._end_by_itself(timeout - grace):
             return
         running = [connection.current.task for connection in self._connections if connection.current is not None]
         for task in {*running, *self._orphans}:
             if task is not None:
                 task.cancel()
-        if not await self._wait_empty(CANCEL_GRACE if timeout is None else min(timeout, CANCEL_GRACE)):
+        if not await self._wait_empty(grace):
             self._logger.warning(
                 "%d connections and %d handlers did not end in time", len(self._connections), len(self._orphans)
             )
         for connection in list(self._connections):
             connection.abort()
+
+    async def _end_by_itself(self, timeout: float) -> bool:
+        """Whether everything has ended within `timeout`, after the peers of WebSockets were told to end."""
+        closing = asyncio.create_task(self.close_websockets())
+        try:
+            return await self._wait_empty(timeout)
+        finally:
+            closing.cancel()
+            await asyncio.wait((closing,))
 
     async def _wait_empty(self, timeout: float) -> bool:
         if not self._connections and not self._orphans:
@@ -294,6 +315,12 @@ def _is_cancelled() -> bool:
     """Whether somebody has cancelled this very task: not only what its handler was waiting for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+async def _say_goodbye(websocket: "WebSocketResponse") -> None:
+    with suppress(TimeoutError):  # the connection has been dropped then
+        async with asyncio.timeout(GOODBYE_TIMEOUT):
+            await websocket.close(code=GOING_AWAY, message=b"Server shutdown")
 
 
 async def _send(response: StreamResponse, request: BaseRequest) -> None:
