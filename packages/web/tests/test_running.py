@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -176,6 +177,23 @@ def test_a_failed_startup_shows_its_traceback(program: Any) -> None:
     assert code == 1
     assert out.strip() == "CLEANUP"
     assert "1 / 0" in err or "ZeroDivisionError" in err
+
+
+@pytest.mark.parity("S52")
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("host='127.0.0.1', port=sock.getsockname()[1]", r"http://127\.0\.0\.1:\d+: Address already in use"),
+        ("host='192.0.2.1', port=0", r"http://192\.0\.2\.1:0: Cannot assign requested address"),
+        ("host='no-such.invalid'", r"http://no-such\.invalid:8080: .+"),
+        ("path='/nowhere/at/all'", r"http://unix:/nowhere/at/all:: No such file or directory"),
+    ],
+)
+def test_an_address_that_cannot_be_listened_at_is_told_in_one_line(program: Any, where: str, told: str) -> None:
+    running = program(f"web.run_app(app, {where}, print=banner)")
+    code, out, err = running.end()
+    assert (code, out.strip()) == (1, "CLEANUP")
+    assert re.fullmatch(f"cannot listen at {told}\n", err)
 
 
 @pytest.mark.parity("S52")

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import socket
 import ssl
 from pathlib import Path
@@ -69,8 +70,9 @@ async def test_a_taken_port() -> None:
     runner = await a_runner()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         site = web.TCPSite(runner, "127.0.0.1", taken.getsockname()[1], reuse_address=False)
-        with pytest.raises(OSError, match=r".*"):
+        with pytest.raises(OSError, match=f"cannot listen at {site.name}: Address already in use") as caught:
             await site.start()
+    assert caught.value.errno == errno.EADDRINUSE
     assert runner.sites == set()
     await runner.cleanup()
 

@@ -17,7 +17,7 @@ from .access_log import ACCESS_LOG_FORMAT, AccessLogger, access_logger
 from .app import Application
 from .runner import SHUTDOWN_TIMEOUT, AppRunner, BaseRunner, GracefulExit
 from .server import AccessLoggerClass
-from .sites import BACKLOG, BaseSite, SockSite, TCPSite, UnixSite
+from .sites import BACKLOG, BaseSite, ListenError, SockSite, TCPSite, UnixSite
 
 if TYPE_CHECKING:
     from .types import PathLike
@@ -74,7 +74,8 @@ def run_app(
     return.
 
     `host`, `path` and `sock` take one or several, and combine; without any of them it is 0.0.0.0:8080, with TLS 8443.
-    `print=None` prints no banner. Times are in seconds. A failed startup raises what the application raised.
+    `print=None` prints no banner. Times are in seconds. A failed startup raises what the application raised; an
+    address that cannot be listened at ends the program with status 1 and a line that says why.
     """
     loop = new_event_loop() if loop is None else loop
     if debug is not None:
@@ -93,7 +94,10 @@ def run_app(
         "handler_cancellation": handler_cancellation,
         **kwargs,
     }
-    _run(loop, _serve(app, addresses, print, options))
+    try:
+        _run(loop, _serve(app, addresses, print, options))
+    except ListenError as exc:
+        raise SystemExit(exc.strerror) from exc
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Where a runner listens: a TCP address, a Unix socket, or a socket that somebody else has opened."""
 
 import asyncio
+import errno
 import os
 import socket
 from abc import ABC, abstractmethod
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 
 BACKLOG = 128
 """Connections that the system holds while we are busy accepting; the default of most servers."""
+
+
+class ListenError(OSError):
+    """A site cannot listen: its address is taken, is not ours, is unknown, or is forbidden. It says which, and why."""
+
+    def __init__(self, name: str, cause: OSError) -> None:
+        # The number is the system's for the most part, and the text of asyncio names the address once more.
+        known = cause.errno in errno.errorcode
+        why = os.strerror(cause.errno) if known and cause.errno is not None else cause.strerror or str(cause)
+        super().__init__(cause.errno, f"cannot listen at {name}: {why}")
 
 
 class SiteOwner(Protocol):
@@ -56,10 +67,15 @@ class BaseSite(ABC):
         return tuple(getattr(self._listener, "sockets", None) or ())
 
     async def start(self) -> None:
-        """Begin to accept connections. OSError when the address is taken; RuntimeError when started already."""
+        """Begin to accept connections. ListenError (an OSError) when that cannot be; RuntimeError when started
+        already.
+        """
         self._runner.register_site(self)
         try:
             self._listener = await self._listen(asyncio.get_running_loop())
+        except OSError as exc:
+            self._runner.unregister_site(self)
+            raise ListenError(self.name, exc) from exc
         except BaseException:
             self._runner.unregister_site(self)
             raise
