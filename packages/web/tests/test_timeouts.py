@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from levante import web
-from levante.web.middlewares import handler_timeout
+from levante.web.middlewares import handler_timeout, problem_details
 
 
 @pytest.mark.parity("S58")
@@ -39,6 +39,42 @@ async def test_a_slow_handler_is_504(serve: Any) -> None:
     assert (await served.get("/fast")).text == "fast"
     assert (await served.get("/stream")).body == b"xxx"
     assert (await served.get("/own")).status == 504
+
+
+async def read(request: web.Request) -> web.Response:
+    await request.read()
+    raise AssertionError
+
+
+async def ignore(request: web.Request) -> web.Response:
+    await asyncio.sleep(1000)
+    raise AssertionError
+
+
+@pytest.mark.parity("S58")
+@pytest.mark.parametrize("middlewares", [[], [problem_details]])
+@pytest.mark.parametrize(
+    ("handler", "lines", "body", "status"),
+    [
+        (read, b"Content-Length: 100", b"a", 408),
+        (read, b"Transfer-Encoding: chunked", b"5\r\nabcde\r\n", 408),
+        (read, b"Content-Length: 100\r\nExpect: 100-continue", b"", 408),
+        (ignore, b"Content-Length: 1", b"a", 504),
+        (ignore, b"Content-Length: 10000000", b"a" * 2_000_000, 504),
+    ],
+)
+async def test_a_slow_client_is_408(
+    serve: Any, middlewares: list[Any], handler: Any, lines: bytes, body: bytes, status: int
+) -> None:
+    app = web.Application(middlewares=[*middlewares, handler_timeout(0.2)])
+    app.router.add_post("/", handler)
+    peer = await (await serve(app)).connect()
+    peer.writer.write(b"POST / HTTP/1.1\r\nHost: a\r\n" + lines + b"\r\n\r\n" + body)
+    answer = await peer.answer()
+    if answer.status == 100:
+        answer = await peer.answer()
+    assert answer.status == status
+    assert status != 408 or answer.headers["Connection"] == "close"
 
 
 def test_some_time_is_needed() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING
 
+from levante.http.errors import ExchangeTimeout
 from levante.web.exceptions import HTTPGatewayTimeout
 from levante.web.request import Request
 
@@ -14,7 +15,8 @@ HANDLER_TIMEOUT = 60.0
 
 
 def handler_timeout(seconds: float = HANDLER_TIMEOUT) -> "Middleware":
-    """A middleware that cancels a handler after `seconds`, and answers 504.
+    """A middleware that cancels a handler after `seconds`, and answers 504; 408 where it was the client that was slow:
+    the body of the request has not arrived, though we were ready for it.
 
     What has begun by then is left alone: a response that is being streamed has the write timeout, a WebSocket its
     heartbeat. A handler that needs a shorter limit uses `asyncio.timeout`, which gives 504 as well.
@@ -33,9 +35,19 @@ def handler_timeout(seconds: float = HANDLER_TIMEOUT) -> "Middleware":
         except TimeoutError as exc:
             if not timeout.expired():
                 raise
+            if _waits_for_client(request):
+                raise ExchangeTimeout("body") from exc
             raise HTTPGatewayTimeout(text=f"504: the handler took more than {seconds:g} seconds") from exc
 
     return limit
+
+
+def _waits_for_client(request: Request) -> bool:
+    """Whether the body is still to come, and nothing keeps the client from sending it."""
+    exchange = request.exchange
+    if exchange.body.is_eof() or exchange.continue_due:
+        return False
+    return exchange.transport is not None and exchange.transport.is_reading()
 
 
 def _expire(request: Request, timeout: asyncio.Timeout) -> None:
