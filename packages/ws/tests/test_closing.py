@@ -1,13 +1,14 @@
 """Every way a connection can end, seen from both ends: codes, who is unblocked, and that nothing hangs."""
 
 import asyncio
+import errno
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from levante.http.errors import PeerDisconnected
-from levante.ws import Role, WebSocketError, WSMsgType
+from levante.ws import Role, WebSocketConnection, WebSocketError, WSMsgType
 
 Make = Callable[..., bytes]
 
@@ -352,3 +353,38 @@ async def test_pongs_do_not_pile_up_for_a_peer_that_does_not_read(loopback: Any,
     assert len((await peer.frame())[1]) == 8_000_000
     assert await peer.frame() == (0x8A, b"99")
     await sending
+
+
+class GoneUnnoticed(asyncio.Transport):
+    """A transport whose peer has reset the connection, which the event loop has not been told yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aborted = False
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
+    def write(self, data: Any) -> None: ...
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+async def test_a_peer_that_reset_before_we_hang_up_is_no_error(masked: Make) -> None:
+    connection, transport = WebSocketConnection(Role.SERVER), GoneUnnoticed()
+    connection.connection_made(transport)
+    connection.data_received(masked(8, (3001).to_bytes(2, "big")))
+    message = await connection.receive()
+    assert (message.type, message.data) == (WSMsgType.CLOSE, 3001)
+    assert transport.aborted
+    connection.connection_lost(None)
+    assert (await connection.receive()).type is WSMsgType.CLOSED

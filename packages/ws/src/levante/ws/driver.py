@@ -301,10 +301,13 @@ class WebSocketDriver(asyncio.Protocol):
         self._resume_reading()
         if self._manners.hangs_up_first:
             # Shutting only our direction down leaves no unread bytes for which the kernel would send a reset.
-            if transport.can_write_eof():
-                transport.write_eof()
-            else:
+            if not transport.can_write_eof():
                 transport.close()
+                return
+            try:
+                transport.write_eof()
+            except OSError:  # the peer has reset the connection, and the loop has not told us yet
+                transport.abort()
 
     def _stop_lingering(self) -> None:
         transport = self._transport
