@@ -88,6 +88,15 @@ async def test_what_is_no_json(serve: Any, kind: str, body: bytes, status: int, 
     assert words in answer.text
 
 
+async def test_many_errors_are_counted(serve: Any) -> None:
+    body = json.dumps({"title": "abc", **{f"k{n}": 1 for n in range(5000)}}).encode()
+    answer = await (await serve(handler)).request("POST", "/", JSON, body)
+    errors = json.loads(answer.text)["errors"]
+    assert (answer.status, len(errors)) == (422, 101)
+    assert errors["_schema"] == ["There are 4900 more errors."]
+    assert len(answer.body) < 5000
+
+
 def test_a_form_that_fits() -> None:
     data = MultiDict(
         [("title", "abc"), ("total", "1.5"), ("tags", "a"), ("tags", "b"), ("paid", "on"), ("due", ""), ("csrf", "x")]

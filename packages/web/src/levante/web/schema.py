@@ -5,6 +5,7 @@ install levante-web[schema]`.
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 Errors = dict[str, list[str]]
 """Field -> messages; a field inside another is `outer.inner`, the whole is `_schema`."""
+
+MAX_ERRORS = 100
+"""Messages that are told: more than anyone reads, and an answer must not be larger than the body that it is about."""
 
 
 async def load_json(request: "BaseRequest", schema: Schema, *, partial: bool = False) -> Any:
@@ -72,10 +76,13 @@ def load_form(data: MultiMapping[Any], schema: Schema) -> tuple[dict[str, Any], 
 
 
 def flatten(messages: Any) -> Errors:  # Any: marshmallow nests dicts and lists as the schema is nested
-    """marshmallow's messages as one level: field path -> messages."""
+    """marshmallow's messages as one level: field path -> messages; beyond MAX_ERRORS only their number."""
     found: Errors = {}
-    for path, message in _leaves(messages, ()):
+    leaves = _leaves(messages, ())
+    for path, message in islice(leaves, MAX_ERRORS):
         found.setdefault(".".join(path) or "_schema", []).append(message)
+    if more := sum(1 for _ in leaves):
+        found.setdefault("_schema", []).append(f"There are {more} more errors.")
     return found
 
 
