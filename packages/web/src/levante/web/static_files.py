@@ -8,7 +8,6 @@ import base64
 import hashlib
 import html
 import os
-import posixpath
 import stat
 import warnings
 from collections.abc import Iterator
@@ -90,14 +89,14 @@ class StaticResource(PrefixResource):
     # As a resource.
 
     def find(self, method: str, path: str, /) -> Found:
-        clean = posixpath.normpath(path)
-        if not clean.startswith(self._below) and clean != self._prefix:
+        # Nothing is normalised: a proxy in front, which rules by path, must see the path that is served.
+        if not path.startswith(self._below) and path != self._prefix:
             return NOTHING
         allowed = set(self._routes)
         route = self._routes.get(method)
         if route is None:
             return None, allowed
-        return UrlMappingMatchInfo({"filename": decode_segment(clean[len(self._below) :])}, route), allowed
+        return UrlMappingMatchInfo({"filename": decode_segment(path[len(self._below) :])}, route), allowed
 
     def set_options_route(self, handler: "Handler") -> ResourceRoute:
         """Answer OPTIONS, as cross-origin requests need; RuntimeError the second time."""
@@ -156,6 +155,8 @@ class StaticResource(PrefixResource):
             raise HTTPNotFound from exc
         if not stat.S_ISREG(mode):
             raise HTTPForbidden
+        if filename.endswith("/"):
+            raise HTTPNotFound  # a file is no folder
         return FileResponse(path, self._chunk_size)
 
     def _locate(self, filename: str) -> Path:
