@@ -206,3 +206,13 @@ def test_a_mistyped_option_is_an_error() -> None:
     router = web.UrlDispatcher()
     with pytest.raises(TypeError, match="nmae"):
         router.add_get("/", web.View, nmae="root")  # type: ignore[call-arg]
+
+
+@pytest.mark.hardening("H20")
+async def test_no_tunnel_is_opened(serve: Any) -> None:
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", first)
+    served = await serve(app)
+    peer = await served.connect()
+    await peer.send(b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n")
+    assert (await peer.answer()).status == 501

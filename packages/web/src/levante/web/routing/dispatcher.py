@@ -22,7 +22,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Unpack
 
 from levante.web.abc import AbstractRouter, AbstractView
-from levante.web.exceptions import HTTPMethodNotAllowed, HTTPNotFound
+from levante.web.exceptions import HTTPMethodNotAllowed, HTTPNotFound, HTTPNotImplemented
 
 from .abstract import ANY_METHOD, AbstractResource, AbstractRoute, RouteOptions
 from .match import MatchInfoError, UrlMappingMatchInfo
@@ -89,7 +89,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
 
     async def resolve(self, request: "Request") -> UrlMappingMatchInfo:
         """Find the route: domains first, then the index; else a `MatchInfoError` for 405 (with the union of allowed
-        methods) or 404.
+        methods), 501 (CONNECT) or 404.
         """
         for subapp in self._matched_subapps:
             match_info, _ = await subapp.resolve(request)
@@ -109,6 +109,8 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
             key = key.rpartition("/")[0] or "/"
         if allowed:
             return MatchInfoError(HTTPMethodNotAllowed(method, allowed))
+        if method == "CONNECT":  # its target is a host, not something that we do not have
+            return MatchInfoError(HTTPNotImplemented())
         return MatchInfoError(self.HTTP_NOT_FOUND())
 
     def _cut(self, path: str) -> str:
