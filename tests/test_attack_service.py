@@ -8,11 +8,13 @@ import re
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from marshmallow import Schema, fields
 
 from levante import sessions, web
 from levante.sessions import EncryptedCookieStorage, csrf_middleware, generate_key, parse_keys
 from levante.web import health
 from levante.web.middlewares import handler_timeout, problem_details, security_headers
+from levante.web.schema import load_json
 
 SECRET = "the-handler's-own-words"
 PATIENCE = 10.0  # seconds that a busy machine may take for what takes a few milliseconds
@@ -59,6 +61,18 @@ async def echo(request: web.Request) -> web.Response:
     return web.json_response(len(await request.read()))
 
 
+class Item(Schema):
+    total = fields.Float()
+
+
+async def load(request: web.Request) -> web.Response:
+    return web.json_response(await load_json(request, Item()))
+
+
+async def form(request: web.Request) -> web.Response:
+    return web.json_response(len(await request.post()))
+
+
 async def live(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse()
     await socket.prepare(request)
@@ -69,6 +83,10 @@ async def live(request: web.Request) -> web.WebSocketResponse:
 
 async def fail(request: web.Request) -> web.Response:
     raise RuntimeError(SECRET)
+
+
+async def fail_as_if_cancelled(request: web.Request) -> web.Response:
+    raise asyncio.CancelledError(SECRET)
 
 
 async def fail_inside_a_stream(request: web.Request) -> web.StreamResponse:
@@ -83,7 +101,7 @@ async def split_the_response(request: web.Request) -> web.Response:
 
 
 def make_app() -> web.Application:
-    app = web.Application(client_max_size=1024)
+    app = web.Application(client_max_size=8192)
     app[DOORS] = Doors()
     app.middlewares.append(security_headers())
     sessions.setup(app, EncryptedCookieStorage(parse_keys(generate_key()), cookie_name="c", secure=True), csrf=None)
@@ -91,8 +109,9 @@ def make_app() -> web.Application:
     app.middlewares.append(csrf_middleware())
     app.middlewares.append(handler_timeout(30.0))
     health.setup(app)
-    app.router.add_post("/echo", echo)
-    for handler in (wait_inside, stream, live, fail, fail_inside_a_stream, split_the_response):
+    for handler in (echo, load, form):
+        app.router.add_post(f"/{handler.__name__}", handler)
+    for handler in (wait_inside, stream, live, fail, fail_as_if_cancelled, fail_inside_a_stream, split_the_response):
         app.router.add_get(f"/{handler.__name__}", handler)
     return app
 
@@ -225,6 +244,59 @@ async def test_what_is_unusual_but_right_is_answered_once(runner: web.AppRunner,
     assert statuses(await talk(runner, GOOD * 20 + attack)) == [200] * 22
 
 
+JSON, FORM, PARTS = b"application/json", b"application/x-www-form-urlencoded", b"multipart/form-data"
+FIELD = b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n%s\r\n--B--\r\n'
+
+
+@pytest.mark.hardening("M01", "M03", "M14", "M15", "M26", "M28")
+@pytest.mark.parametrize(
+    ("target", "kind", "body", "status"),
+    [
+        (b"load", JSON, b"1" * 4301, 400),
+        (b"load", JSON, b"[" * 1000, 400),
+        (b"load", JSON, b'{"total": NaN}', 400),
+        (b"load", JSON, b'{"total": 1e999}', 422),
+        (b"load", JSON, b'{"total": "\xff"}', 400),
+        (b"load", JSON, '{"total": 1}'.encode("utf-16"), 400),
+        (b"load", JSON + b"; charset=utf-7", b"", 400),
+        (b"load", JSON + b"; charset=none", b"{}", 415),
+        (b"load", b"application/json, text/plain", b"{}", 415),
+        (b"form", PARTS, FIELD % b"1", 400),
+        (b"form", PARTS + b"; boundary=", FIELD % b"1", 400),
+        (b"form", PARTS + b'; boundary="B', FIELD % b"1", 400),
+        (b"form", PARTS + b"; boundary=B\xe9", FIELD % b"1", 400),
+        (b"form", PARTS + b"; boundary=B" + b"; a=b" * 40, FIELD % b"1", 400),
+        (b"form", PARTS + b"; boundary=B", FIELD % b"\xff", 400),
+        (b"form", PARTS + b"; boundary=B", b"", 400),
+        (b"form", FORM + b"\r\nContent-Type: text/plain", b"a=1", 400),
+        (b"form", FORM + b"; charset=none", b"a=1", 415),
+    ],
+)
+async def test_bodies_that_mean_nothing_are_the_clients_fault(
+    runner: web.AppRunner, caplog: pytest.LogCaptureFixture, target: bytes, kind: bytes, body: bytes, status: int
+) -> None:
+    lines = (b"Content-Type: " + kind, b"Content-Length: %d" % len(body), b"Connection: close")
+    answer = await talk(runner, get(*lines, start=b"POST /%s HTTP/1.1" % target) + body)
+    assert statuses(answer) == [status]
+    assert b"Content-Type: application/problem+json\r\n" in answer
+    assert not caplog.records
+
+
+@pytest.mark.hardening("M26")
+async def test_answer_about_a_body_is_smaller_than_the_body(runner: web.AppRunner) -> None:
+    body = b"{" + b",".join(b'"%d":1' % n for n in range(900)) + b"}"
+    lines = (b"Content-Type: application/json", b"Content-Length: %d" % len(body), b"Connection: close")
+    answer = await talk(runner, get(*lines, start=b"POST /load HTTP/1.1") + body)
+    assert statuses(answer) == [422]
+    assert answer.count(b"Unknown field") == 100
+    assert len(answer) < len(body)
+
+
+@pytest.mark.hardening("H20")
+async def test_nothing_is_tunnelled(runner: web.AppRunner) -> None:
+    assert statuses(await talk(runner, b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n" + LAST)) == [501, 200]
+
+
 @pytest.mark.hardening("H86")
 @pytest.mark.parity("V47")
 async def test_body_of_a_refused_upgrade_is_no_request(runner: web.AppRunner) -> None:
@@ -241,7 +313,7 @@ async def test_other_sites_open_no_websocket(runner: web.AppRunner, origin: byte
 
 
 @pytest.mark.hardening("X16", "S22", "H87")
-@pytest.mark.parametrize("handler", [fail, fail_inside_a_stream, split_the_response])
+@pytest.mark.parametrize("handler", [fail, fail_as_if_cancelled, fail_inside_a_stream, split_the_response])
 async def test_failing_handler_tells_the_peer_nothing_and_the_log_once(
     runner: web.AppRunner, handler: Callable[..., object], caplog: pytest.LogCaptureFixture
 ) -> None:
