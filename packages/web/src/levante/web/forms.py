@@ -68,13 +68,11 @@ async def read_form(request: "BaseRequest") -> MultiDict[FormValue]:
 
 
 def _declared_type(request: "BaseRequest") -> str | None:
-    declared = request.headers.getall("Content-Type", ())
-    if not declared:
+    declared = request.headers.get("Content-Type")
+    if declared is None:
         return None
-    if len(declared) > 1:
-        raise MalformedContent("the request has more than one Content-Type")
     try:
-        return parse_media_type(declared[0]).essence
+        return parse_media_type(declared).essence
     except ValueError as exc:
         raise MalformedContent(str(exc)) from exc
 
