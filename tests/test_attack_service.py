@@ -109,8 +109,8 @@ def make_app() -> web.Application:
     app.middlewares.append(csrf_middleware())
     app.middlewares.append(handler_timeout(30.0))
     health.setup(app)
-    for handler in (echo, load, form):
-        app.router.add_post(f"/{handler.__name__}", handler)
+    for reader in (echo, load, form):
+        app.router.add_post(f"/{reader.__name__}", reader)
     for handler in (wait_inside, stream, live, fail, fail_as_if_cancelled, fail_inside_a_stream, split_the_response):
         app.router.add_get(f"/{handler.__name__}", handler)
     return app
