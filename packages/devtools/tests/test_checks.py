@@ -88,7 +88,7 @@ MISTAKES: dict[str, tuple[Check, Callable[[Path], object], str, str]] = {
     "error in the application": (
         checks.application,
         lambda root: edit(root / "src/storefront/app.py", "ONE_YEAR = 365", "ONE_YEAR = nothing"),
-        "NameError: name 'nothing' is not defined (src/storefront/app.py:20)",
+        "NameError: name 'nothing' is not defined (src/storefront/app.py:",
         "correct it; `devtools runserver .` shows",
     ),
     "process ends": (
