@@ -51,7 +51,7 @@ def test_routes_are_listed_with_their_places(tmp_path: Path, monkeypatch: pytest
     done = CliRunner().invoke(main, ["routes", "routes_app.py"])
     rows = [line.split() for line in done.output.splitlines()]
     assert done.exit_code == 0
-    assert ["/items", "GET", "items", "routes_app.py:5"] in rows
+    assert ["/items", "GET", "HEAD", "items", "routes_app.py:5"] in rows
     assert ["/", "GET", "HEAD", "routes_app.py:9"] in rows
     assert ["/sub/deep/{id}", "POST", "routes_app.py:9"] in rows
 

@@ -61,7 +61,8 @@ def _rows(app: Any, target: Target) -> Iterable[tuple[str, str, str, str]]:  # A
 def _methods(route: Any) -> list[str]:  # Any: an AbstractRoute
     if route.method != "*" or not inspect.isclass(route.handler):
         return [route.method]
-    return [method for method in hdrs.METH_ALL if hasattr(route.handler, method.lower())]
+    own = {method for method in hdrs.METH_ALL if hasattr(route.handler, method.lower())}
+    return sorted(own | {hdrs.METH_HEAD} if hdrs.METH_GET in own else own)  # a view answers HEAD by get
 
 
 def _place(handler: object, target: Target) -> str:
