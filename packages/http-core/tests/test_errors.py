@@ -41,5 +41,11 @@ def test_kinship() -> None:
 
 
 def test_shown_is_short() -> None:
-    assert shown(b"ab") == "b'ab'"
     assert len(shown("x" * 1000)) < 80
+    assert len(shown(b"x" * 1000)) < 80
+
+
+def test_shown_is_safe_and_tells_nothing_of_python() -> None:
+    assert shown(b"ab") == shown("ab") == "'ab'"
+    assert shown(b"\r\n\x1b[31m\xff") == r"'\r\n\x1b[31m\xff'"
+    assert shown(b"it's") == '"it\'s"'

@@ -207,5 +207,5 @@ def test_known_fields_are_told_by_every_letter() -> None:
 
 
 def test_messages_say_what_came() -> None:
-    with pytest.raises(RemoteProtocolError, match=r"byte b'\(' in the name of header b'X'; expected a token"):
+    with pytest.raises(RemoteProtocolError, match=r"byte '\(' in the name of header 'X'; expected a token"):
         request(b"X(Y: z")

@@ -31,8 +31,11 @@ _STATUS_OF_LIMIT: Final = {
 
 
 def shown(value: bytes | str) -> str:
-    """Return `value` by repr for an error message, cut to a readable length."""
-    return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r}..."
+    """Return `value` quoted and escaped as by repr for an error message, cut to a readable length; bytes without the
+    `b` before them, for whoever reads the message need not know Python.
+    """
+    quoted = repr(value[:_SHOWN]).removeprefix("b")
+    return quoted if len(value) <= _SHOWN else f"{quoted}..."
 
 
 class ProtocolError(Exception):

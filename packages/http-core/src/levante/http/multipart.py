@@ -13,7 +13,7 @@ from typing import Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from .errors import IncompleteMessage, LimitExceeded, MalformedContent
+from .errors import IncompleteMessage, LimitExceeded, MalformedContent, shown
 from .limits import MAX_BOUNDARY, MAX_BOUNDARY_PADDING, MultipartLimits
 from .parameters import is_token, quote_value, refuse_controls
 
@@ -196,7 +196,7 @@ class MultipartDecoder:
                 raise LimitExceeded("max_header_size", maximum=self._limits.max_header_size, status=413)
             match = _FIELD_LINE.fullmatch(line)
             if match is None:
-                raise MalformedContent(f"malformed header line in a multipart part: {line[:100]!r}")
+                raise MalformedContent(f"malformed header line in a multipart part: {shown(line)}")
             value = match[2].rstrip(b" \t")
             headers.add(match[1].decode("ascii"), value.decode("utf-8", "surrogateescape"))
         return headers
