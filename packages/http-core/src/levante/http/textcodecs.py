@@ -5,6 +5,10 @@ import codecs
 from functools import lru_cache
 from typing import Final
 
+# What Python counts among its text codecs and is no charset. Decoding punycode takes the square of the length: a body
+# of 1 MiB would block the loop for minutes.
+_NO_CHARSETS: Final = frozenset(("idna", "punycode", "raw-unicode-escape", "unicode-escape"))
+
 # Every ASCII byte, and the shifts into other sets of ISO-2022 and HZ, which are ASCII to whoever does not know them.
 _ASCII: Final = bytes(range(128)) + b"\x1b$B!!\x1b(B~{!!~}"
 
@@ -17,7 +21,7 @@ def text_codec(charset: str) -> str | None:
         "".encode(codec.name)  # refuses codecs that are not between text and bytes, such as `zip`
     except (LookupError, ValueError):
         return None
-    return codec.name
+    return None if codec.name in _NO_CHARSETS else codec.name
 
 
 @lru_cache(maxsize=64)
