@@ -7,14 +7,11 @@ asked for, because many programs never do.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import _plain
-
-_plain.install()  # before anything that has a compiled form
-
-from .accept import AcceptedConnection, ConnectionOwner, Service  # noqa: E402 - see above
-from .clientexchange import ClientExchange  # noqa: E402
-from .dial import DialedConnection  # noqa: E402
-from .errors import (  # noqa: E402
+from . import _plain as _plain  # goes first: it decides in which form the modules below are loaded
+from .accept import AcceptedConnection, ConnectionOwner, Service
+from .clientexchange import ClientExchange
+from .dial import DialedConnection
+from .errors import (
     ContentCodingError,
     ExchangeTimeout,
     IllegalCharacter,
@@ -28,13 +25,13 @@ from .errors import (  # noqa: E402
     ProtocolError,
     RemoteProtocolError,
 )
-from .exchange import Exchange  # noqa: E402
-from .h1 import NEED_DATA, PAUSED, Connection, ConnectionClosed, Data, EndOfMessage, Role  # noqa: E402
-from .heads import Head, RequestHead, ResponseHead  # noqa: E402
-from .limits import Limits, MultipartLimits, ServerTimeouts  # noqa: E402
-from .octets import is_token  # noqa: E402
-from .streams import EMPTY_PAYLOAD, StreamReader  # noqa: E402
-from .versions import SERVER_SOFTWARE, HttpVersion, HttpVersion10, HttpVersion11  # noqa: E402
+from .exchange import Exchange
+from .h1 import NEED_DATA, PAUSED, Connection, ConnectionClosed, Data, EndOfMessage, Role
+from .heads import Head, RequestHead, ResponseHead
+from .limits import Limits, MultipartLimits, ServerTimeouts
+from .octets import is_token
+from .streams import EMPTY_PAYLOAD, StreamReader
+from .versions import SERVER_SOFTWARE, HttpVersion, HttpVersion10, HttpVersion11
 
 if TYPE_CHECKING:
     from .bodypart import BodyPartReader

@@ -34,3 +34,6 @@ def install() -> None:
     """Put the finder first, once, if the environment asks for the plain form."""
     if os.environ.get("LEVANTE_PURE") and not any(isinstance(finder, PlainFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, PlainFinder())
+
+
+install()
