@@ -1,6 +1,7 @@
 """Answering through an exchange, over real sockets."""
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import ssl
@@ -263,6 +264,36 @@ class TestFailingServices:
         server = await loopback(service)
         assert (await server.ask(GET)).startswith(b"HTTP/1.1 500 ")
         assert "before it had finished" in caplog.text
+
+    @pytest.mark.hardening("X16")
+    @pytest.mark.parametrize("at_once", [True, False])
+    async def test_cancelled_by_nobody(self, loopback: Start, caplog: pytest.LogCaptureFixture, at_once: bool) -> None:
+        """Such as by waiting for another task, which was cancelled."""
+
+        async def service(exchange: Exchange) -> None:
+            if not at_once:
+                await asyncio.sleep(0)
+            raise asyncio.CancelledError
+
+        server = await loopback(service)
+        answer = await server.ask(GET)
+        assert answer.startswith(b"HTTP/1.1 500 ")
+        (record,) = [r for r in caplog.records if r.levelno >= logging.ERROR]
+        assert record.exc_info is not None
+
+    async def test_cancelled_on_demand(self, loopback: Start, caplog: pytest.LogCaptureFixture) -> None:
+        gate = Gate()
+        server = await loopback(gate)
+        client = await server.open()
+        client.send(GET)
+        await gate.entered.wait()
+        assert gate.exchange is not None
+        assert gate.exchange.task is not None
+        gate.exchange.task.cancel()
+        with contextlib.suppress(ConnectionResetError):
+            assert await client.read_all() == b""
+        assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
+        client.close()
 
     @pytest.mark.parametrize("leave", ["raise", "return", "short", "cancel", "reset"])
     async def test_after_the_head_the_connection_breaks(

@@ -22,6 +22,8 @@ cdef Py_ssize_t _UNPARSED_LIMIT
 cdef bint _EAGER
 cdef object _Task
 
+cdef object _outcome(object task)
+
 cdef class AcceptedConnection(LingeringLink):
     cdef public Exchange current
     cdef object _service

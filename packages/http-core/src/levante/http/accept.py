@@ -368,11 +368,11 @@ class AcceptedConnection(LingeringLink):
         if exchange is None:
             return
         self.current = None
-        if task.cancelled():
+        if task.cancelled() and task.cancelling():
             if not exchange.finished or exchange.head_pending():
                 exchange.reset()
         else:
-            error = task.exception()
+            error = _outcome(task)
             if error is not None or not exchange.finished:
                 exchange.answer_failure(error, self._logger)
         exchange.running = None  # the two would keep each other alive
@@ -434,3 +434,11 @@ class AcceptedConnection(LingeringLink):
             self._serve_error(RemoteProtocolError("the head of a request did not come in time", status=408))
         else:
             self._close_transport()
+
+
+def _outcome(task: "asyncio.Task[None]") -> BaseException | None:
+    """What `task` raised: also a CancelledError that nobody asked for, as of another task that it waited for."""
+    try:
+        return task.exception()
+    except asyncio.CancelledError as error:
+        return error
