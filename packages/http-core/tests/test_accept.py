@@ -525,6 +525,25 @@ class TestClosing:
         assert b"Connection: close" in await client.read_all()
         client.close()
 
+    @pytest.mark.parity("S56")
+    @pytest.mark.parametrize("first", ["the answer", "the drain"])
+    async def test_lingering_is_short(self, loopback: Start, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
+        """A peer that neither reads nor closes must not hold up the end of the process."""
+
+        async def service(exchange: Exchange) -> None:
+            if first == "the drain":
+                server.connection.close_when_idle()
+            exchange.respond(408, None, (), b"")
+
+        server = await loopback(service, timeouts=ServerTimeouts(lingering=60))
+        client = await server.open()
+        client.send(POST % 1_000_000)
+        await client.read_all()
+        (connection,) = server.connections
+        connection.close_when_idle()
+        await asyncio.wait_for(connection.wait_closed(), 5)
+        client.close()
+
     async def test_drain_after_the_head_was_sent(self, loopback: Start) -> None:
         gate = Gate()
 

@@ -200,6 +200,7 @@ class AcceptedConnection(LingeringLink):
     def close_when_idle(self) -> None:
         """Finish what is running with `Connection: close`, then close; an idle connection closes at once."""
         self._retiring = True
+        self._linger_briefly()
         exchange = self.current
         if exchange is not None:
             exchange.keep_alive = False

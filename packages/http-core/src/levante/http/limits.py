@@ -21,6 +21,10 @@ MAX_CHUNK_SIZE_DIGITS: Final = 15
 # both ends.
 MAX_DRAINED_BODY: Final = 64 * 1024
 
+# Seconds of lingering at most, once the server is closing: enough for an answer to be read, and no peer may hold up the
+# end of the process.
+MAX_LINGERING_AT_CLOSE: Final = 1.0
+
 # Bytes of further requests kept while one is being answered; beyond it reading stops (CVE-2026-54273 kept all of them).
 MAX_UNPARSED: Final = 64 * 1024
 

@@ -4,6 +4,7 @@ cdef int _IDLE
 cdef int _DRAINING
 cdef int _LINGERING
 cdef Py_ssize_t _DRAINED_LIMIT
+cdef double _LINGERING_LIMIT
 
 cdef class LingeringLink(Link):
     cdef int _activity
@@ -12,4 +13,5 @@ cdef class LingeringLink(Link):
 
     cdef _drain_body(self)
     cdef _linger(self)
+    cdef _linger_briefly(self)
     cdef _swallow(self, Py_ssize_t count)

@@ -9,7 +9,7 @@ peer closes too, or enough has come.
 from typing import Final
 
 from .h1 import Role
-from .limits import MAX_DRAINED_BODY, Limits
+from .limits import MAX_DRAINED_BODY, MAX_LINGERING_AT_CLOSE, Limits
 from .links import Link
 
 # What an accepted connection is doing.
@@ -24,6 +24,7 @@ _IDLE = IDLE
 _DRAINING = DRAINING
 _LINGERING = LINGERING
 _DRAINED_LIMIT = MAX_DRAINED_BODY
+_LINGERING_LIMIT = MAX_LINGERING_AT_CLOSE
 
 
 class LingeringLink(Link):
@@ -57,6 +58,13 @@ class LingeringLink(Link):
             transport.write_eof()
         self.resume_reading()
         self._read_within(self._lingering_timeout)
+
+    def _linger_briefly(self) -> None:
+        """The server is closing: linger for a short time from now on, and also if that has begun."""
+        if self._lingering_timeout > _LINGERING_LIMIT:
+            self._lingering_timeout = _LINGERING_LIMIT
+            if self._activity == _DRAINING or self._activity == _LINGERING:
+                self._read_within(_LINGERING_LIMIT)
 
     def _swallow(self, count: int) -> None:
         self._swallowed += count
