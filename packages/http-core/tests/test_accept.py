@@ -191,6 +191,31 @@ class TestBodies:
         assert answer.count(b"200 OK") == 1
         assert b"Connection: close" in answer
 
+    @pytest.mark.hardening("H66")
+    async def test_a_refusal_that_is_streamed_announces_the_close(self, loopback: Start) -> None:
+        async def service(exchange: Exchange) -> None:
+            exchange.send_head(413, None, (), length=5)
+            await exchange.write(b"large")
+            await exchange.finish()
+
+        server = await loopback(service)
+        answer = await server.ask(POST % 1_000_000)
+        assert b"\r\nConnection: close\r\n" in answer
+
+    async def test_an_answer_that_is_streamed_while_its_body_comes_keeps_the_connection(self, loopback: Start) -> None:
+        async def service(exchange: Exchange) -> None:
+            exchange.send_head(200, None, (), length=exchange.head.content_length)
+            async for piece in exchange.body.iter_any():
+                await exchange.write(piece)
+            await exchange.finish()
+
+        server = await loopback(service)
+        client = await server.open()
+        for _ in range(2):
+            client.send(POST % 200_000 + b"x" * 200_000)
+            assert await client.read_response() == (200, b"x" * 200_000)
+        client.close()
+
     @pytest.mark.hardening("H82")
     async def test_unread_large_chunked_body_closes(self, loopback: Start) -> None:
         async def service(exchange: Exchange) -> None:
@@ -437,6 +462,11 @@ class TestTimeouts:
         answer = await server.ask(POST % 5 + b"he")
         assert answer.startswith(b"HTTP/1.1 408 Request Timeout")
         assert seen == ["body"]
+
+    async def test_no_body_after_100(self, loopback: Start) -> None:
+        server = await loopback(echo, timeouts=ServerTimeouts(body_idle=0.05, lingering=0.05))
+        answer = await server.ask((POST % 5).replace(b"Host", b"Expect: 100-continue\r\nHost"))
+        assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 408 Request Timeout")
 
     async def test_stalled_reader(self, loopback: Start) -> None:
         gate = Gate()

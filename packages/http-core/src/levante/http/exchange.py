@@ -162,6 +162,7 @@ class Exchange:
         due, self.continue_due = self.continue_due, False
         if due and not self.head_sent and self.body.total_bytes == 0 and not self.body.is_eof():
             self.send_informational(100)
+            self.connection.resume_reading()  # from now on the peer can be late
 
     def send_informational(self, status: int, headers: Headers = ()) -> None:
         """Send an interim response; HTTP/1.0 peers do not get any."""
@@ -321,6 +322,8 @@ class Exchange:
         self._check_connected()
         if self.continue_due and self._h1.remaining_body():
             self.keep_alive = False  # nobody knows whether the peer will send the body that it announced
+        if status >= 300 and self._h1.remaining_body() > _DRAINED_LIMIT:
+            self.keep_alive = False  # a refusal; a success may be sent while its body is still being read
         self._head_bytes = self._h1.send_response(
             status, reason, headers, length, self.keep_alive, date_line(), self._server_line
         )
