@@ -66,6 +66,14 @@ async def test_errors_are_problems(serve: Any, caplog: pytest.LogCaptureFixture)
     assert (answer.status, json.loads(answer.text)["status"]) == (500, 500)
 
 
+async def test_a_malformed_request_is_a_problem_that_says_its_status_once(serve: Any) -> None:
+    peer = await (await serving(serve)).connect()
+    await peer.send(b"GET / HTTP/1.1\r\n\r\n")
+    problem = json.loads((await peer.answer()).text)
+    assert (problem["title"], problem["status"]) == ("Bad Request", 400)
+    assert problem["detail"].startswith("no Host header")
+
+
 async def test_a_slow_body_is_408(serve: Any) -> None:
     app = web.Application(middlewares=[problem_details])
     app.router.add_post("/read", handler)

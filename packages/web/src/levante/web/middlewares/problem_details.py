@@ -46,8 +46,8 @@ def _from_error(request: Request, exc: Exception) -> "StreamResponse":
 
 
 def _from_exception(exc: HTTPException) -> "StreamResponse":
-    said = exc.text if exc.text != f"{exc.status}: {exc.reason}" else None
-    response = problem(exc.status, title=exc.reason, detail=said)
+    said = (exc.text or "").removeprefix(f"{exc.status}: ")  # the status has a member of its own
+    response = problem(exc.status, title=exc.reason, detail=said if said not in ("", exc.reason) else None)
     for name, value in exc.headers.items():
         if name.lower() != "content-type":
             response.headers.add(name, value)
