@@ -46,7 +46,7 @@ bench: setup ## the server, the client and WebSockets beside their peers: user i
 
 docs: setup ## build the book into build/docs
 	@$(PYTHON) scripts/bootstrap.py --docs --quiet
-	@$(BIN)/sphinx-build -W -q -b html docs build/docs && echo "the book: build/docs/index.html"
+	@LEVANTE_PURE=1 $(BIN)/sphinx-build -E -W -q -b html docs build/docs && echo "the book: build/docs/index.html"
 
 lock: setup ## pin requirements/*.in anew, with hashes and without download addresses
 	@$(BIN)/python scripts/lock.py
