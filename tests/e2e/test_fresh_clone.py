@@ -28,14 +28,18 @@ WRONG_NAMES = {
 }
 
 
-def make(clone: Path, *arguments: str, timeout: float = 400) -> "subprocess.CompletedProcess[str]":
-    """`make` with nothing of ours in its environment: no activated environment, no settings of the test run."""
+def newcomers_environment() -> dict[str, str]:
+    """Nothing of ours: no activated environment, no settings of the test run or of a surrounding make."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_A_NEWCOMERS)}
     path = os.pathsep.join(part for part in kept["PATH"].split(os.pathsep) if ".venv" not in part)
+    return {**kept, "PATH": path}
+
+
+def make(clone: Path, *arguments: str, timeout: float = 400) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [tool("make"), "--no-print-directory", *arguments],
         cwd=clone,
-        env={**kept, "PATH": path},
+        env=newcomers_environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -115,7 +119,13 @@ def running(clone: Path, made: "subprocess.CompletedProcess[str]") -> "Iterator[
     log = (clone / "run.log").open("wb")
     command = ["make", "--no-print-directory", "run", "NAME=kiosk", f"PORT={port}"]
     process = subprocess.Popen(
-        command, cwd=clone, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        command,
+        cwd=clone,
+        env=newcomers_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
     )
     try:
         yield process, port
@@ -130,3 +140,25 @@ def test_the_second_command_serves_it(running: "tuple[subprocess.Popen[bytes], i
     process, port = running
     wait_until("the page is served", lambda: "<html" in curl(f"http://127.0.0.1:{port}/").stdout, within=90)
     assert process.poll() is None
+
+
+def test_without_a_compiler_the_plain_form_is_installed_and_said(
+    clone: Path, made: "subprocess.CompletedProcess[str]"
+) -> None:
+    """The last test of the file: it leaves the clone in that form."""
+    assert form(clone) == "compiled"
+    done = make(clone, "setup", "CC=false")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (
+        len(re.findall(r"levante\.(?:http|ws) is not compiled and will run in its slower plain form", done.stdout)) == 2
+    )
+    assert form(clone) == "plain"
+
+
+def form(clone: Path) -> str:
+    """The form of the engines in the environment of the clone."""
+    program = "from levante.http import is_compiled; print('compiled' if is_compiled() else 'plain')"
+    command = [str(clone / ".venv/bin/python"), "-c", program]
+    return subprocess.run(
+        command, env=newcomers_environment(), capture_output=True, text=True, check=True
+    ).stdout.strip()
