@@ -100,7 +100,7 @@ async def test_a_handler_may_answer_what_is_no_json_itself(serve: Any) -> None:
             return web.Response(status=422, text=f"{exc.msg}|{exc.lineno}|{exc}")
         raise AssertionError
 
-    answer = await (await serve(handler)).request("POST", "/", JSON, b"[1,\n]")
+    answer = await (await serve(handler)).request("POST", "/", JSON, b"[1,\nx]")
     assert answer.status == 422
     assert answer.text.partition("|")[2].startswith("2|")
 

@@ -129,6 +129,8 @@ async def test_a_client_of_websockets_on_our_server(loopback: Any, compression: 
             await connection.send_frame(
                 message.data.encode() if message.type is WSMsgType.TEXT else message.data, message.type
             )
+        await connection.wait_closed()
+        writer.close()  # Python 3.13 wants it said of the writer as well
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
