@@ -25,6 +25,8 @@ COVERAGE_FLOOR = 95  # per cent of each package's lines, by its own tests
 WORKERS = max(2, os.cpu_count() or 2)
 PLAIN = {"LEVANTE_PURE": "1", "LEVANTE_TEST_LOOP": "asyncio"}
 COMPILED = {"LEVANTE_TEST_LOOP": "uvloop"}
+# Without assert statements (those of tests are pytest's own code): no control flow may hang on one. pytest warns of it.
+OPTIMISED = {"PYTHONOPTIMIZE": "1", "PYTEST_ADDOPTS": "-W ignore::pytest.PytestConfigWarning"}
 
 
 @dataclass
@@ -77,6 +79,8 @@ def all_suites() -> list[Suite]:
         tests = [f"packages/{package}/tests"]
         suites.append(Suite(f"{package} plain", tests, PLAIN, package=package))
         suites.append(Suite(f"{package} compiled", tests, COMPILED))
+    shipped = [f"packages/{package}/tests" for package in ("http-core", "ws", "web", "client", "sessions")]
+    suites.append(Suite("optimised", shipped, OPTIMISED))
     suites.append(Suite("whole", ["tests"], {}))
     storefront = ROOT / "services" / "storefront"
     suites.append(Suite("storefront sqlite", ["tests"], {"TEST_DATABASE_URL": ""}, cwd=storefront))
