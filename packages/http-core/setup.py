@@ -28,6 +28,7 @@ HOT = [
     "accept",
     "clientexchange",
     "dial",
+    "multipart",
 ]
 
 

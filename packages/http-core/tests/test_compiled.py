@@ -20,6 +20,7 @@ from levante.http import (
     heads,
     lingering,
     links,
+    multipart,
     octets,
     outgoing,
     writers,
@@ -44,6 +45,7 @@ HOT = [
     clientexchange.ClientExchange,
     clientexchange.DialingLink,
     dial.DialedConnection,
+    multipart.MultipartDecoder,
 ]
 
 

@@ -5,6 +5,7 @@ from types import ModuleType
 import pytest
 from http_support import load_cases
 from http_support.engine import GOOD, cut, receive, serve, splits
+from http_support.parts import events_of
 from http_support.plain import plain
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 REQUESTS = [data for _, _, data, _ in load_cases("requests") if len(data) < 5000]
+PARTS = [case[3] for case in load_cases("multipart") if len(case[3]) < 5000 and case[2].endswith("boundary=b")]
 RESPONSES = [data for _, _, _, data, _, _ in load_cases("responses") if len(data) < 5000]
 TROUBLE = [
     b"\0",
@@ -40,6 +42,8 @@ TROUBLE = [
     b"chunked",
     b"GET",
     b"/",
+    b"--b",
+    b"\r\n--b",
 ]
 
 
@@ -76,6 +80,15 @@ def test_requests(pieces: list[bytes], eof: bool) -> None:
 @pytest.mark.parity("V48")
 def test_responses(pieces: list[bytes], eof: bool, method: str) -> None:
     assert receive(pieces, eof=eof, method=method) == receive(pieces, eof=eof, method=method, h1=PLAIN)
+
+
+@settings(max_examples=600, deadline=None)
+@given(mutated(PARTS))
+@pytest.mark.parity("W7")
+def test_parts(pieces: list[bytes]) -> None:
+    expected = events_of([b"".join(pieces)])
+    assert events_of(pieces) == expected
+    assert events_of(pieces, module=plain("http.multipart")) == expected
 
 
 @settings(max_examples=200, deadline=None)

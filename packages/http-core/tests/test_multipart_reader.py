@@ -139,6 +139,22 @@ async def test_header_limits_are_parameters() -> None:
         await reader(many).next()
 
 
+@pytest.mark.parity("W7")
+@pytest.mark.parametrize("step", [1, 65536])
+async def test_parts_before_a_malformed_one_are_given(step: int) -> None:
+    source = Source(b"--b\r\n\r\nx\r\n--b\r\n\r\ny\r\n--b\r\nno colon\r\n" + b"z" * 100, step)
+    parts = MultipartReader({"Content-Type": TYPE}, source)
+    for expected in (b"x", b"y"):
+        part = await parts.next()
+        assert isinstance(part, BodyPartReader)
+        assert bytes(await part.read()) == expected
+    given = source.given
+    for _ in range(2):
+        with pytest.raises(MalformedContent, match="no colon"):
+            await parts.next()
+    assert source.given <= max(given, 100)  # nothing is awaited to say so
+
+
 def nested(depth: int) -> MultipartWriter:
     writer = MultipartWriter(boundary=f"level{depth}")
     writer.append("text" if depth == 1 else nested(depth - 1))

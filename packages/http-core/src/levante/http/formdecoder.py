@@ -8,6 +8,7 @@ from multidict import CIMultiDictProxy
 
 from .contentdisposition import disposition_filename, parse_content_disposition
 from .errors import LimitExceeded, MalformedContent
+from .hdrs import CONTENT_DISPOSITION, CONTENT_TYPE
 from .limits import MultipartLimits
 from .mediatypes import MediaType, parse_media_type
 from .multipart import MultipartDecoder, PartData, PartEnd, PartHead
@@ -70,6 +71,8 @@ class FormDecoder:
                 events.append(self._start(event.headers))
             elif isinstance(event, PartEnd):
                 events.append(FieldEnd())
+        if self._decoder.failure is not None:  # what came before it is of no use without the rest
+            raise self._decoder.failure
         return events
 
     def feed_eof(self) -> None:
@@ -77,11 +80,14 @@ class FormDecoder:
         self._decoder.feed_eof()
 
     def _start(self, headers: CIMultiDictProxy[str]) -> FieldStart:
-        disposition = headers.get("Content-Disposition", "")
+        for single in (CONTENT_DISPOSITION, CONTENT_TYPE):
+            if len(headers.getall(single, ())) > 1:  # every recipient would pick another one
+                raise MalformedContent(f"a form part has more than one {single}")
+        disposition = headers.get(CONTENT_DISPOSITION, "")
         try:
             disposition.encode("utf-8")  # bytes that are no UTF-8 arrive as surrogates, which no text may have
             kind, parameters = parse_content_disposition(disposition)
-            media_type = parse_media_type(headers["Content-Type"]) if "Content-Type" in headers else None
+            media_type = parse_media_type(headers[CONTENT_TYPE]) if CONTENT_TYPE in headers else None
         except ValueError as error:
             raise MalformedContent(str(error)) from error
         name = parameters.get("name")

@@ -134,6 +134,8 @@ class MultipartReader:
     async def _next_event(self) -> MultipartEvent | None:
         """The next event of the decoder; None where the body is over, which the decoder has agreed to."""
         while not self._events:
+            if self._decoder.failure is not None:  # not a byte more is awaited for it
+                raise self._decoder.failure
             data = await self._content.readany()
             if not data:
                 self._decoder.feed_eof()
