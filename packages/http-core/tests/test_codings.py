@@ -165,6 +165,13 @@ def test_garbage_behind_a_stream_is_an_error(name: str) -> None:
         decode(make(name), encode(name, b"hello") + b"garbage")
 
 
+@pytest.mark.parametrize("step", [None, 1])
+def test_zstd_frame_shorter_than_it_announces(step: int | None) -> None:
+    """An empty last block where 104 bytes were announced: the library minds only where it gets the frame whole."""
+    with pytest.raises(ContentCodingError):
+        decode(decoder("zstd"), b"(\xb5/\xfd h\x01\x00\x00", step=step)
+
+
 def test_zstd_window_is_bounded() -> None:
     zstd = pytest.importorskip("backports.zstd")
     compressor = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 24})

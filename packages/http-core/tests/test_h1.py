@@ -169,6 +169,12 @@ class TestReceiving:
         for pieces in splits(data):
             assert serve(pieces, eof=True)[-1][1] == "IncompleteMessage"
 
+    @pytest.mark.parametrize("data", [b"T #", b"GET /\xff", b"GET / HTTP/1.1\r\nX Y"])
+    def test_eof_behind_a_bad_byte(self, data: bytes) -> None:
+        """The byte decides, also where its line was to be looked at once it is complete."""
+        for pieces in splits(data):
+            assert serve(pieces, eof=True)[-1][1] == "RemoteProtocolError"
+
     def test_unparsed_bytes_are_counted_and_kept(self) -> None:
         connection = Connection(Role.SERVER)
         connection.receive_data(GOOD + b"ab")

@@ -161,6 +161,7 @@ def test_what_a_client_must_not_ask_for() -> None:
         ("Sec-WebSocket-Accept", []),
         ("Sec-WebSocket-Accept", [("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")]),
         ("", [("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")]),
+        ("Sec-WebSocket-Accept", [("Sec-WebSocket-Accept", "\udcff")]),
         ("", [("Sec-WebSocket-Protocol", "other")]),
         ("", [("Sec-WebSocket-Protocol", "chat"), ("Sec-WebSocket-Protocol", "chat")]),
         ("", [("Sec-WebSocket-Extensions", "x-unknown")]),

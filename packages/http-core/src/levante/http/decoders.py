@@ -18,6 +18,9 @@ GZIP_BITS: Final = 16 + zlib.MAX_WBITS
 
 _RAW_BITS: Final = -zlib.MAX_WBITS
 
+# Bytes of the longest header that a zstd frame can have (RFC 8878 3.1.1).
+_ZSTD_HEADER: Final = 18
+
 
 class Decoder(ABC):
     """One incremental decoder. Feed it by decompress(); ask again with no data while `has_more` is true; end with
@@ -223,7 +226,11 @@ class BrotliDecoder(Decoder):
 
 
 class ZstdDecoder(_MemberDecoder):
-    """zstd (RFC 8878): one or more frames, with a window of at most 8 MiB (RFC 9659)."""
+    """zstd (RFC 8878): one or more frames, with a window of at most 8 MiB (RFC 9659).
+
+    A frame may announce the size of its content. The library holds it to that only where it gets the frame whole, so it
+    is done here.
+    """
 
     def __init__(self, *, max_size: int | None = None, max_ratio: int | None = None) -> None:
         super().__init__(max_size=max_size, max_ratio=max_ratio)
@@ -233,18 +240,29 @@ class ZstdDecoder(_MemberDecoder):
         return data
 
     def _make(self) -> Any:
+        self._header = b""
+        self._content_size = 0
         options = {self._zstd.DecompressionParameter.window_log_max: MAX_ZSTD_WINDOW_LOG}
         return self._zstd.ZstdDecompressor(options=options)
 
     def _step(self, data: bytes, max_length: int) -> tuple[bytes, bytes]:
+        if len(self._header) < _ZSTD_HEADER:
+            self._header += data[: _ZSTD_HEADER - len(self._header)]
         try:
             output: bytes = self._object.decompress(data, max_length)
         except self._zstd.ZstdError as error:
             raise ContentCodingError("the zstd body is broken, or its window is larger than 8 MiB") from error
+        self._content_size += len(output)
         if self._object.eof:
             self._finished = True
+            self._check_content_size()
             return output, self._object.unused_data
         return output, b""
+
+    def _check_content_size(self) -> None:
+        announced = self._zstd.get_frame_info(self._header).decompressed_size
+        if announced not in (None, self._content_size):
+            raise ContentCodingError(f"a zstd frame of {self._content_size} bytes announces {announced}")
 
     def _object_has_more(self) -> bool:
         return not self._object.needs_input

@@ -236,7 +236,7 @@ class Connection(Outgoing):
             self._more = None
 
     def _poll_head(self) -> int:
-        if self._scanned and not self._control and self._parser.can_wait(self.buffered()):
+        if self._scanned and not self._control and not self._eof and self._parser.can_wait(self.buffered()):
             return self._missing()
         self._join()
         end = len(self._buffer)
