@@ -10,8 +10,12 @@ from levante.http.octets import (
     TARGET,
     TOKEN,
     VALUE,
+    ascii_text,
+    find,
     is_authority,
+    line_text,
     number,
+    piece,
     same,
     span,
     span_back,
@@ -65,3 +69,30 @@ def test_tokens() -> None:
     assert is_token(b"a-b")
     assert not is_token(b"")
     assert not is_token(b"a b")
+
+
+@pytest.mark.parametrize("length", range(12))
+def test_span_stops_at_the_first_stranger_wherever_it_stands(length: int) -> None:
+    data = b"a" * length + b" " + b"b" * 8
+    assert span(data, 0, len(data), TOKEN) == length
+    assert span(data, 0, len(data), TOKEN | BLANK) == len(data)
+    assert span(data, 0, length, TOKEN) == length
+    mixed = b"1 " * length
+    assert span(mixed, 0, len(mixed), DIGIT | BLANK) == len(mixed)
+
+
+def test_find() -> None:
+    data = b"abcabc"
+    assert [find(data, start, 5, ord("c")) for start in range(6)] == [2, 2, 2, 5, 5, 5]
+
+
+def test_pieces_are_what_slices_are() -> None:
+    data = b"r\xc3\xa9\xffsum"
+    assert piece(data, 0, len(data)) is data
+    for start in range(len(data) + 1):
+        for end in range(start, len(data) + 1):
+            assert piece(data, start, end) == data[start:end]
+            assert line_text(data, start, end) == data[start:end].decode("utf-8", "surrogateescape")
+    assert ascii_text(data, 4, 7) == "sum"
+    with pytest.raises(UnicodeDecodeError):
+        ascii_text(data, 0, 2)

@@ -1,7 +1,7 @@
 cimport cython
 
 from levante.http.headrules cimport refuse_name, refuse_value
-from levante.http.octets cimport span, span_back
+from levante.http.octets cimport piece, span, span_back
 
 cdef unsigned char _BLANK
 cdef unsigned char _TOKEN

@@ -14,7 +14,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from .errors import LimitExceeded, LineTooLong, RemoteProtocolError, shown
 from .headrules import refuse_name, refuse_value
 from .limits import MAX_CHUNK_SIZE_DIGITS, Limits
-from .octets import BLANK, TOKEN, VALUE, span, span_back
+from .octets import BLANK, TOKEN, VALUE, piece, span, span_back
 from .streams import NO_TRAILERS
 
 # Constants of other modules, typed when compiled.
@@ -70,7 +70,7 @@ class LengthDecoder(BodyDecoder):
 
     def feed(self, data: bytes, start: int, end: int) -> int:
         stop = min(end, start + self.remaining)
-        self.data = data[start:stop]
+        self.data = piece(data, start, stop)
         self.remaining -= stop - start
         self.done = self.remaining == 0
         return stop
@@ -82,7 +82,7 @@ class CloseDecoder(BodyDecoder):
     __slots__ = ()
 
     def feed(self, data: bytes, start: int, end: int) -> int:
-        self.data = data[start:end]
+        self.data = piece(data, start, end)
         return end
 
 
@@ -131,7 +131,7 @@ class ChunkedDecoder(BodyDecoder):
             if self._state == _CONTENT:
                 stop = min(end, at + self._size)
                 if size == 0:
-                    first = data[at:stop]
+                    first = piece(data, at, stop)
                 else:
                     if joined is None:
                         joined = bytearray(first)

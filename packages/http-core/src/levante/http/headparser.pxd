@@ -3,7 +3,7 @@ cimport cython
 from levante.http.fieldnames cimport known_field
 from levante.http.headrules cimport check_target, check_transfer_encoding, content_length, crlf, refuse_method, refuse_name, refuse_value
 from levante.http.heads cimport Head, RequestHead, ResponseHead
-from levante.http.octets cimport exactly, is_authority, is_token, number, same, span, span_back, tokens
+from levante.http.octets cimport ascii_text, exactly, is_authority, is_token, line_text, number, piece, same, span, span_back, tokens
 
 cdef unsigned char _BLANK
 cdef unsigned char _TARGET

@@ -34,7 +34,22 @@ from .headrules import (
 )
 from .heads import NO_LENGTH, Head, RequestHead, ResponseHead
 from .limits import MAX_METHOD_LENGTH, Limits
-from .octets import BLANK, TARGET, TOKEN, VALUE, exactly, is_authority, number, same, span, span_back, tokens
+from .octets import (
+    BLANK,
+    TARGET,
+    TOKEN,
+    VALUE,
+    ascii_text,
+    exactly,
+    is_authority,
+    line_text,
+    number,
+    piece,
+    same,
+    span,
+    span_back,
+    tokens,
+)
 from .versions import HttpVersion10, HttpVersion11
 
 # Constants of other modules, typed when compiled.
@@ -352,11 +367,11 @@ class HeadParser:
         if exactly(data, begin, start + self._method_stop, b"GET"):
             head.method = "GET"
         else:
-            name = data[begin : start + self._method_stop]
+            name = piece(data, begin, start + self._method_stop)
             head.method = _METHODS.get(name) or name.decode("ascii")
         first = start + self._target_start
         last = start + self._target_stop
-        head.target = data[first:last].decode("ascii")
+        head.target = ascii_text(data, first, last)
         if self._seen & _HOST:
             if not is_authority(data, start + self._host_start, start + self._host_stop):
                 raise RemoteProtocolError(f"Host {shown(self._host(data, start))}; expected a host and perhaps a port")
@@ -378,7 +393,7 @@ class HeadParser:
         head = ResponseHead.__new__(ResponseHead)
         head.clear()
         head.status = self._status
-        head.reason = data[start + self._target_start : start + self._reason_stop].decode("utf-8", "surrogateescape")
+        head.reason = line_text(data, start + self._target_start, start + self._reason_stop)
         self._finish(head, data, start, start + self._head)
         if self._chunked and (self._length != _NO_LENGTH or self._minor == 0):
             # RFC 9112 6.3: the chunks are right, but somebody on the way may have thought otherwise.
@@ -387,7 +402,7 @@ class HeadParser:
         return head
 
     def _finish(self, head: Head, data: bytes, start: int, begin: int) -> None:
-        head.raw = data if begin == 0 and self.end == len(data) else data[begin : self.end]
+        head.raw = piece(data, begin, self.end)
         head.fields = start + self._fields - begin
         head.version = _VERSION_11 if self._minor else _VERSION_10
         head.length = self._length

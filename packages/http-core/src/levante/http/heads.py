@@ -12,15 +12,29 @@ from typing import Final
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from .errors import IllegalCharacter, shown
-from .octets import BLANK, TOKEN, VALUE, is_token, same, span, span_back, tokens
+from .octets import (
+    BLANK,
+    VALUE,
+    ascii_text,
+    find,
+    is_token,
+    line_text,
+    piece,
+    same,
+    span,
+    span_back,
+    tokens,
+)
 from .versions import HttpVersion, HttpVersion10, HttpVersion11
 
 NO_LENGTH: Final = -1
 
 # The classes of bytes, typed when compiled.
 _BLANK = BLANK
-_TOKEN = TOKEN
 _VALUE = VALUE
+
+_CR: Final = 13
+_COLON: Final = 58
 
 
 class Head:
@@ -31,7 +45,20 @@ class Head:
     in lower case, if the Connection field confirms it (RFC 9110 7.8).
     """
 
-    __slots__ = ("_headers", "_raw_headers", "chunked", "fields", "keep_alive", "length", "raw", "upgrade", "version")
+    __slots__ = (
+        "_colon",
+        "_headers",
+        "_raw_headers",
+        "_start",
+        "_stop",
+        "chunked",
+        "fields",
+        "keep_alive",
+        "length",
+        "raw",
+        "upgrade",
+        "version",
+    )
 
     def __init__(self) -> None:
         self.clear()
@@ -47,6 +74,10 @@ class Head:
         self.upgrade: str | None = None
         self._headers: CIMultiDictProxy[str] | None = None
         self._raw_headers: tuple[tuple[bytes, bytes], ...] | None = None
+        # Of the field that _walk() came by: the end of its name, its value.
+        self._colon = 0
+        self._start = 0
+        self._stop = 0
 
     @property
     def content_length(self) -> int | None:
@@ -57,10 +88,7 @@ class Head:
     def headers(self) -> CIMultiDictProxy[str]:
         """The fields in order; values are decoded as UTF-8, other bytes by surrogateescape, so nothing is lost."""
         if self._headers is None:
-            fields = CIMultiDict[str]()
-            for name, value in self.raw_headers:
-                fields.add(name.decode("ascii"), value.decode("utf-8", "surrogateescape"))
-            self._headers = CIMultiDictProxy(fields)
+            self._headers = CIMultiDictProxy(CIMultiDict(self._texts()))
         return self._headers
 
     @property
@@ -72,30 +100,47 @@ class Head:
 
     def field(self, name: bytes) -> bytes | None:
         """The first value of the field `name`, which is given in lower case; no multidict is made."""
-        data = self.raw
-        end = len(data) - 2
+        end = len(self.raw) - 2
         line = self.fields
         while line < end:
-            colon = span(data, line, end, _TOKEN)
-            stop = span(data, colon + 1, end, _VALUE)
-            if same(data, line, colon, name):
-                start = span(data, colon + 1, stop, _BLANK)
-                return data[start : span_back(data, start, stop, _BLANK)]
-            line = stop + 2
+            after = self._walk(line, end)
+            if same(self.raw, line, self._colon, name):
+                return piece(self.raw, self._start, self._stop)
+            line = after
         return None
 
-    def _pairs(self) -> tuple[tuple[bytes, bytes], ...]:
+    def _walk(self, line: int, end: int) -> int:
+        """Note where the field at `line` has its name and value; the index of the next line. Everything was checked
+        when it was parsed, so only the marks are looked for.
+        """
         data = self.raw
-        end = len(data) - 2
+        colon = find(data, line, end, _COLON)
+        stop = find(data, colon, end, _CR)
+        start = span(data, min(colon + 1, stop), stop, _BLANK)
+        self._colon = colon
+        self._start = start
+        self._stop = span_back(data, start, stop, _BLANK)
+        return stop + 2
+
+    def _pairs(self) -> tuple[tuple[bytes, bytes], ...]:
+        end = len(self.raw) - 2
         line = self.fields
         pairs = []
         while line < end:
-            colon = span(data, line, end, _TOKEN)
-            stop = span(data, colon + 1, end, _VALUE)
-            start = span(data, colon + 1, stop, _BLANK)
-            pairs.append((data[line:colon], data[start : span_back(data, start, stop, _BLANK)]))
-            line = stop + 2
+            after = self._walk(line, end)
+            pairs.append((piece(self.raw, line, self._colon), piece(self.raw, self._start, self._stop)))
+            line = after
         return tuple(pairs)
+
+    def _texts(self) -> list[tuple[str, str]]:
+        end = len(self.raw) - 2
+        line = self.fields
+        pairs = []
+        while line < end:
+            after = self._walk(line, end)
+            pairs.append((ascii_text(self.raw, line, self._colon), line_text(self.raw, self._start, self._stop)))
+            line = after
+        return pairs
 
     def _set_fields(self, start_line: bytes, headers: Iterable[tuple[str, str]]) -> None:
         """Take a start line and fields that did not come over a wire, checked for what would break the views."""

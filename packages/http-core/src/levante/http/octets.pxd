@@ -5,6 +5,18 @@ cdef bytes _TABLE
 @cython.locals(octets="const unsigned char *", table="const unsigned char *")
 cpdef Py_ssize_t span(bytes data, Py_ssize_t start, Py_ssize_t end, unsigned char kind) except -1
 
+@cython.locals(octets="const unsigned char *")
+cpdef Py_ssize_t find(bytes data, Py_ssize_t start, Py_ssize_t end, unsigned char octet) except -1
+
+@cython.locals(octets="const unsigned char *")
+cpdef bytes piece(bytes data, Py_ssize_t start, Py_ssize_t end)
+
+@cython.locals(octets="const unsigned char *")
+cpdef str ascii_text(bytes data, Py_ssize_t start, Py_ssize_t end)
+
+@cython.locals(octets="const unsigned char *")
+cpdef str line_text(bytes data, Py_ssize_t start, Py_ssize_t end)
+
 @cython.locals(octets="const unsigned char *", table="const unsigned char *")
 cpdef Py_ssize_t span_back(bytes data, Py_ssize_t start, Py_ssize_t end, unsigned char kind) except -1
 
