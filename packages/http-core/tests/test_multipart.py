@@ -237,6 +237,19 @@ def test_an_endless_head_ends_at_the_limit(filler: bytes) -> None:
     assert fed < 80_000
 
 
+@pytest.mark.hardening("M09")
+def test_a_line_is_refused_at_its_first_byte_too_many() -> None:
+    line = b"A:" + b"x" * 4094
+    for last, verdict in ((b"\r", None), (b"\r\n", None), (b"x", None), (b"\rx", LimitExceeded)):
+        decoder = MultipartDecoder("b")
+        decoder.feed(b"--b\r\n" + line[:1000])
+        if verdict is None:
+            assert not decoder.feed(line[1000:] + last)
+        else:
+            with pytest.raises(verdict):
+                decoder.feed(line[1000:] + last)
+
+
 CONTENT = st.lists(
     st.sampled_from([b"\r\n", b"\r", b"\n", b"--", b"-", b"b", b"--b", b"\r\n--", b"\r\n-b", b"x"]), max_size=20
 ).map(b"".join)

@@ -4,6 +4,7 @@ touched in an executor only.
 """
 
 import asyncio
+import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from levante.http.mediatypes import parse_media_type
 from levante.http.textcodecs import ascii_compatible
 
 from .bodies import decode_text, iter_body
-from .exceptions import HTTPUnsupportedMediaType
+from .exceptions import HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
 
 if TYPE_CHECKING:
     from levante.http.multipart_reader import MultipartReader
@@ -169,8 +170,15 @@ async def _close(file: IO[bytes]) -> None:
 
 
 def multipart_reader(request: "BaseRequest") -> "MultipartReader":
-    """A reader of the parts as they arrive; each part that is read whole is held to `client_max_size`."""
+    """A reader of the parts as they arrive; each part that is read whole is held to `client_max_size` (0: no limit), or
+    HTTPRequestEntityTooLarge is raised.
+    """
     # Imported here: most applications never stream a multipart body.
     from levante.http.multipart_reader import MultipartReader
 
-    return MultipartReader(request.headers, request.content, client_max_size=request.client_max_size)
+    return MultipartReader(
+        request.headers,
+        request.content,
+        client_max_size=request.client_max_size or sys.maxsize,
+        max_size_error_cls=HTTPRequestEntityTooLarge,
+    )
