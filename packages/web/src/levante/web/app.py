@@ -71,7 +71,9 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         "_router",
         "_state",
         "_subapps",
+        "_with_me",
         "has_middlewares",
+        "has_prepare_signal",
         "logger",
     )
 
@@ -87,7 +89,10 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         self._router = UrlDispatcher()
         self._handler_args = None if handler_args is None else MappingProxyType(dict(handler_args))
         self._middlewares: FrozenList[Middleware] = FrozenList(middlewares)
+        # Known once frozen, of this application and those below it.
         self.has_middlewares = False
+        self.has_prepare_signal = False
+        self._with_me = (self,)
         self._chain = lru_cache(maxsize=MAX_CHAINS)(build_chain)
         self._state: dict[str | AppKey[Any], Any] = {}
         self._frozen = False
@@ -276,6 +281,9 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         ):
             part.freeze()
         self.has_middlewares = bool(self._middlewares) or any(subapp.has_middlewares for subapp in self._subapps)
+        self.has_prepare_signal = bool(self._on_response_prepare) or any(
+            subapp.has_prepare_signal for subapp in self._subapps
+        )
 
     def freeze(self) -> None:
         """Refuse further changes of the state as well, here and below."""
@@ -306,12 +314,21 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
 
     def make_request(self, exchange: Exchange) -> Request:
         """The request object of an exchange."""
-        return Request(exchange, client_max_size=self._client_max_size)
+        return Request(exchange, self._client_max_size)
 
     async def handle(self, request: Request) -> "StreamResponse":
         """Route a request and call middlewares and handler. Also for requests that could not be read: middlewares see
         their errors too.
         """
+        route = self._router.find_literal(request.method, request.target_text)
+        if route is None or request.head.expect is not None or request.exchange.error is not None:
+            return await self._handle_any(request)
+        request.bind_route(route, self)
+        if self.has_middlewares:
+            return await self._chain(route, self._with_me)(request)
+        return await route.handler(request)
+
+    async def _handle_any(self, request: Request) -> "StreamResponse":
         match_info = await self._resolve(request)
         match_info.add_app(self)
         match_info.freeze()

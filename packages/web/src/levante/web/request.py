@@ -10,7 +10,6 @@ from yarl import URL
 from levante.http.errors import ProtocolError
 from levante.http.exchange import Exchange
 from levante.http.streams import StreamReader
-from levante.http.target import split_target
 
 from .bodies import decode_json, decode_text, read_body
 from .config import ChainMapProxy
@@ -18,11 +17,13 @@ from .exceptions import HTTPBadRequest
 from .forms import FormValue, close_files, multipart_reader, open_files, read_form
 from .keys import BaseKey
 from .request_head import RequestHeadView
+from .routing.match import UrlMappingMatchInfo
 
 if TYPE_CHECKING:
     from levante.http.multipart_reader import MultipartReader
 
-    from .types import Application, JSONDecoder, LooseHeaders, PrepareHook, Server, StreamResponse, UrlMappingMatchInfo
+    from .routing.abstract import AbstractRoute
+    from .types import Application, JSONDecoder, LooseHeaders, PrepareHook, Server, StreamResponse
 
 CLIENT_MAX_SIZE = 1024 * 1024
 """The default of `client_max_size`: bytes of a (decoded) request body that `read()` and `post()` accept. nginx and
@@ -31,7 +32,7 @@ aiohttp: 1 MiB.
 
 JSON = "application/json"
 
-INHERITED = ("scheme", "host", "remote", "headers", "raw_headers", "target")
+INHERITED = ("scheme", "host", "remote", "headers", "raw_headers")
 """What a clone takes over, if it was known already; the rest follows from it."""
 
 
@@ -41,16 +42,40 @@ class BaseRequest(RequestHeadView):
     As a mapping it holds what middlewares hand to handlers, by `str` or `RequestKey`.
     """
 
-    __slots__ = ("__weakref__", "_body", "_client_max_size", "_files", "_form", "_hooks", "server")
+    __slots__ = (
+        "__weakref__",
+        "_app",
+        "_body",
+        "_client_max_size",
+        "_form",
+        "_hooks",
+        "_match_info",
+        "_route",
+        "files",
+        "server",
+    )
 
-    def __init__(self, exchange: Exchange, *, client_max_size: int = CLIENT_MAX_SIZE) -> None:
-        super().__init__(exchange)
+    def __init__(self, exchange: Exchange, client_max_size: int = CLIENT_MAX_SIZE) -> None:
+        # All fields in one place, those of the classes above and below as well: one is made for every request, and
+        # each __init__ that calls another costs as much as ten of these lines.
+        head = exchange.head
+        self.exchange = exchange
+        self.head = head
+        self.method = head.method
+        self.target_text = head.target
+        self._cache = {}
+        self._state = None
         self._client_max_size = client_max_size
         self._body: bytes | None = None
         self._form: MultiDictProxy[FormValue] | None = None
-        self._files: list[IO[bytes]] | None = None
         self._hooks: list[PrepareHook] | None = None
+        self.files: list[IO[bytes]] | None = None
+        """Files of forms, read by this request or by a clone, that may be open."""
         self.server: Server | None = None
+        # For Request: how it was routed.
+        self._match_info: UrlMappingMatchInfo | None = None
+        self._app: Application | None = None
+        self._route: AbstractRoute | None = None
 
     @property
     def content(self) -> StreamReader:
@@ -122,9 +147,9 @@ class BaseRequest(RequestHeadView):
             fields = await read_form(self)
             self._form = MultiDictProxy(fields)
             if files := open_files(fields):
-                if self._files is None:
-                    self._files = []
-                self._files += files
+                if self.files is None:
+                    self.files = []
+                self.files += files
         return self._form
 
     async def release(self) -> None:
@@ -132,14 +157,9 @@ class BaseRequest(RequestHeadView):
         while not self.exchange.body.at_eof():
             await self.exchange.body.readany()
 
-    @property
-    def has_files(self) -> bool:
-        """Whether files of a form, read by this request or by a clone, may be open."""
-        return bool(self._files)
-
     async def close_files(self) -> None:
         """Close the files of forms; the server does so when the response is finished."""
-        await close_files(self._files or ())
+        await close_files(self.files or ())
 
     # The connection.
 
@@ -212,20 +232,21 @@ class BaseRequest(RequestHeadView):
         if method is not None:
             copy.method = method
         if rel_url is not None:
-            facts["target"] = split_target(copy.method, str(URL(rel_url)) or "/")
+            copy.target_text = str(URL(rel_url)) or "/"
         given = {"scheme": scheme, "host": host, "remote": remote}
         facts.update((name, value) for name, value in given.items() if value is not None)
         if self._hooks is None:
             self._hooks = []
-        if self._files is None:
-            self._files = []
-        copy.adopt(facts, state=self._state, hooks=self._hooks, files=self._files)
+        if self.files is None:
+            self.files = []
+        copy.adopt(facts, state=self._state, hooks=self._hooks, files=self.files)
         return copy
 
     def _copy(self, client_max_size: int) -> Self:
-        copy = type(self)(self.exchange, client_max_size=client_max_size)
+        copy = type(self)(self.exchange, client_max_size)
         copy.server = self.server
         copy.method = self.method
+        copy.target_text = self.target_text
         return copy
 
     def adopt(
@@ -242,7 +263,7 @@ class BaseRequest(RequestHeadView):
         self._cache.update(facts)
         self._state = None if state is None else dict(state)
         self._hooks = hooks
-        self._files = files
+        self.files = files
 
     def add_prepare_hook(self, hook: "PrepareHook") -> None:
         """Have `hook(response)` called before the head of the response to this request is sent, whichever response it
@@ -269,22 +290,28 @@ class BaseRequest(RequestHeadView):
 class Request(BaseRequest):
     """A request on its way through an application."""
 
-    __slots__ = ("_match_info",)
-
-    def __init__(self, exchange: Exchange, *, client_max_size: int = CLIENT_MAX_SIZE) -> None:
-        super().__init__(exchange, client_max_size=client_max_size)
-        self._match_info: UrlMappingMatchInfo | None = None
+    __slots__ = ()
 
     @property
-    def match_info(self) -> "UrlMappingMatchInfo":
+    def match_info(self) -> UrlMappingMatchInfo:
         """The fields of the path, and the route."""
-        if self._match_info is None:
-            raise RuntimeError("the request has not been routed yet")
-        return self._match_info
+        match_info = self._match_info
+        if match_info is None:
+            if self._app is None or self._route is None:
+                raise RuntimeError("the request has not been routed yet")
+            match_info = self._match_info = UrlMappingMatchInfo({}, self._route)
+            match_info.add_app(self._app)
+            match_info.freeze()
+        return match_info
 
-    def bind(self, match_info: "UrlMappingMatchInfo") -> None:
+    def bind(self, match_info: UrlMappingMatchInfo) -> None:
         """Attach the match; the application does so."""
         self._match_info = match_info
+
+    def bind_route(self, route: "AbstractRoute", app: "Application") -> None:
+        """Attach a route of `app` itself whose path has no fields: the match is made when somebody asks for it."""
+        self._route = route
+        self._app = app
 
     @property
     def app(self) -> "Application":
@@ -301,22 +328,23 @@ class Request(BaseRequest):
     def has_prepare_hooks(self) -> bool:
         if self._hooks:
             return True
-        if self._match_info is None:
-            return False
-        return any(app.on_response_prepare for app in self._match_info.apps)
+        if self._app is not None:
+            return self._app.has_prepare_signal
+        return self._match_info is not None and any(app.on_response_prepare for app in self._match_info.apps)
 
     async def prepare_hook(self, response: "StreamResponse") -> None:
         """Send `on_response_prepare` of every application that the request passes through, root first, then the hooks
         of the request.
         """
-        if self._match_info is not None:
-            for app in self._match_info.apps:
-                if app.on_response_prepare:
-                    await app.on_response_prepare.send(self, response)
-        await super().prepare_hook(response)
+        apps = () if self._match_info is None and self._app is None else self.match_info.apps
+        for app in apps:
+            if app.on_response_prepare:
+                await app.on_response_prepare.send(self, response)
+        if self._hooks:
+            await super().prepare_hook(response)
 
     def _copy(self, client_max_size: int) -> Self:
         copy = super()._copy(client_max_size)
-        if self._match_info is not None:
-            copy.bind(self._match_info)
+        if self._match_info is not None or self._app is not None:
+            copy.bind(self.match_info)
         return copy

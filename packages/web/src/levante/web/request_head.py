@@ -33,16 +33,16 @@ UNKNOWN_TYPE = MediaType("application", "octet-stream")
 
 
 class RequestHeadView(StateMapping):
-    """The lazy view of a request head."""
+    """The lazy view of a request head. `BaseRequest` sets its fields, and its own in the same breath."""
 
-    __slots__ = ("_cache", "exchange", "head", "method")
+    __slots__ = ("_cache", "exchange", "head", "method", "target_text")
 
-    def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
-        self.head: RequestHead = exchange.head
-        self.method: str = exchange.head.method
-        self._cache: dict[str, Any] = {}  # Any: each cached property has its own type
-        self._state = None
+    exchange: Exchange
+    head: RequestHead
+    method: str
+    target_text: str
+    """The request target as it was sent, or as a clone has it."""
+    _cache: dict[str, Any]  # Any: each cached property has its own type
 
     # The target.
 
@@ -51,8 +51,8 @@ class RequestHeadView(StateMapping):
         """The path that routes are compared with: percent-decoded, but for `%2F` and `%25`. Raises
         RemoteProtocolError for a bad target.
         """
-        target = self.head.target
-        if "target" not in self._cache and target[0] == "/" and "?" not in target and "%" not in target:
+        target = self.target_text
+        if target[0] == "/" and "?" not in target and "%" not in target:
             return target
         return decode_path(self.target.path)
 
@@ -61,7 +61,7 @@ class RequestHeadView(StateMapping):
         """The parts of the request target, still encoded. Raises RemoteProtocolError (400) when the method does not
         allow its form.
         """
-        return split_target(self.method, self.head.target)
+        return split_target(self.method, self.target_text)
 
     @property
     def version(self) -> HttpVersion:

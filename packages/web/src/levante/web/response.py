@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 from levante.http.limits import EXECUTOR_THRESHOLD
 from levante.http.payloads import Payload, get_payload
 from levante.http.status import has_empty_body
+from levante.http.writers import Headers
 
 from .http_exception import HTTPException
 from .stream_response import ContentCoding, StreamResponse
@@ -172,39 +173,65 @@ class Response(StreamResponse):
         else:
             await super().write_eof(body)
 
+    # Sending. A subclass may have its own prepare() or write_eof(), which must then be called.
+
+    def send_at_once(self, request: "BaseRequest") -> bool:
+        """Send head and body in one write if nothing waits or wants to see them before: True when that was all. For
+        the server, and not for subclasses.
+        """
+        if self._request is not None or request.has_prepare_hooks or not self._is_simple():
+            return False
+        self._request = request
+        self._respond(request)
+        return not request.exchange.connection.write_paused
+
     async def send(self, request: "BaseRequest") -> None:
-        body = self._body
-        if (
-            self._request is not None
-            or not (body is None or isinstance(body, bytes))
-            or self._compression
+        try:
+            if self._request is None and type(self) is Response and request.has_prepare_hooks:
+                self._request = request
+                self._add_defaults(request)
+                await request.prepare_hook(self)
+                if self._is_simple():
+                    self._respond(request)
+                else:
+                    await self._begin(request)
+            if not self._finished:
+                await super().send(request)
+            elif self._exchange is not None:
+                await self._exchange.drain()
+        finally:
+            if isinstance(self._body, Payload):
+                await self._body.close()
+
+    def _is_simple(self) -> bool:
+        """Whether the body is at hand as it is to be sent, and its length nobody's business but ours."""
+        return not (
+            self._compression
             or self._chunked
-            or request.has_prepare_hooks
+            or isinstance(self._body, Payload)
             or (self._headers is not None and "Content-Length" in self._headers)
+        )
+
+    def _respond(self, request: "BaseRequest") -> None:
+        body = self._body
+        headers: Headers = self._initial
+        status = self._status
+        if not isinstance(body, bytes) or (
+            (status != 200 or request.method == "CONNECT")
+            and request.method != "HEAD"
+            and has_empty_body(request.method, status)
         ):
-            await super().send(request)
-            return
-        self._claim(request)
-        if body is None or self._is_empty(request):
             body = b""
-        elif body and not self._initial:
+        elif body and not headers:
             self._add_defaults(request)
+        if self._headers is not None or self._cookies is not None:
+            headers = self._wire_headers()
         exchange = request.exchange
         if self._keep_alive is False:
             exchange.keep_alive = False
-        exchange.respond(self._status, self._reason, self._wire_headers(), body)
+        exchange.respond(status, self._reason, headers, body)
         self._exchange = exchange
         self._finished = True
-        if exchange.connection.write_paused:
-            await exchange.drain()
-
-    @property
-    def needs_release(self) -> bool:
-        return not (self._body is None or isinstance(self._body, bytes))
-
-    async def release(self) -> None:
-        if isinstance(self._body, Payload):
-            await self._body.close()
 
 
 def json_response(

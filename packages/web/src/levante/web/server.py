@@ -19,7 +19,7 @@ from .access_log import ACCESS_LOG_FORMAT, AccessLogger, access_logger
 from .error_pages import plain_error, server_error
 from .http_exception import HTTPException
 from .request import BaseRequest
-from .response import exception_response
+from .response import Response, exception_response
 from .stream_response import StreamResponse
 
 if TYPE_CHECKING:
@@ -236,38 +236,37 @@ class Server:
         access = self._access
         logs = access is not None and access.enabled
         start = asyncio.get_running_loop().time() if logs else 0.0
+        response: StreamResponse | None = None
         try:
-            response = await self._respond(request)
+            try:
+                response = await self._handler(request)
+                if type(response) is not Response or not response.send_at_once(request):
+                    await _checked(response).send(request)
+            except asyncio.CancelledError as exc:
+                if _is_cancelled():
+                    raise
+                response = await self._answer_failure(request, response, exc)
+            except Exception as exc:  # noqa: BLE001  # the boundary: whatever a handler raises becomes an answer
+                response = await self._answer_failure(request, response, exc)
             if logs and access is not None:
                 await self._log(access, request, response, start)
         finally:
-            if request.has_files:
+            if request.files:
                 await request.close_files()
             websocket = self._websockets.pop(exchange, None) if self._websockets else None
             if websocket is not None and not websocket.closed:
                 await websocket.close()
 
-    async def _respond(self, request: BaseRequest) -> StreamResponse:
-        """Have the request handled and answered; the response, whether it could be sent or not."""
-        response: StreamResponse | None = None
-        try:
-            response = await self._handler(request)
-            if not isinstance(response, StreamResponse):
-                raise TypeError(_wrong_answer(response))
-            await _send(response, request)
-            return response
-        except HTTPException as exc:
+    async def _answer_failure(
+        self, request: BaseRequest, response: StreamResponse | None, exc: BaseException
+    ) -> StreamResponse:
+        """Answer what the handler raised, or the sending of its `response`; what was, or should have been, sent."""
+        if isinstance(exc, HTTPException):
             answer: StreamResponse = exception_response(exc)
-        except asyncio.CancelledError as exc:
-            if _is_cancelled():
-                raise
-            answer = self._answer_to(request, exc)
-        except Exception as exc:  # noqa: BLE001  # the boundary: whatever a handler raises becomes an answer
-            if isinstance(exc, PeerDisconnected) and (
-                request.transport is None or request.exchange in self._websockets
-            ):
-                self._logger.debug("the client went away during %r", request)
-                return plain_error(request, CLIENT_GONE) if response is None else response
+        elif isinstance(exc, PeerDisconnected) and (request.transport is None or request.exchange in self._websockets):
+            self._logger.debug("the client went away during %r", request)
+            return plain_error(request, CLIENT_GONE) if response is None else response
+        else:
             answer = self._answer_to(request, exc)
         await self._send_instead(request, answer)
         return answer
@@ -323,12 +322,17 @@ async def _say_goodbye(websocket: "WebSocketResponse") -> None:
             await websocket.close(code=GOING_AWAY, message=b"Server shutdown")
 
 
-async def _send(response: StreamResponse, request: BaseRequest) -> None:
-    try:
-        await response.send(request)
-    finally:
-        if response.needs_release:
-            await response.release()
+def _checked(answer: object) -> StreamResponse:
+    """What a handler returned, if that can be sent."""
+    if isinstance(answer, StreamResponse):
+        return answer
+    if answer is None:
+        raise TypeError("the handler returned None; is a `return` missing?")
+    if isinstance(answer, HTTPException):
+        raise TypeError(
+            f"the handler returned {type(answer).__name__}, which is an exception: raise it, or return a Response"
+        )
+    raise TypeError(f"the handler returned {answer!r}; expected a response (web.Response, web.StreamResponse, ...)")
 
 
 def _send_last_resort(exchange: Exchange) -> None:
@@ -350,11 +354,3 @@ def _access_logger(logger: logging.Logger | None, kind: AccessLoggerClass, log_f
     raise TypeError(
         f"access_log_class is a subclass of AbstractAccessLogger or AbstractAsyncAccessLogger; got {kind!r}"
     )
-
-
-def _wrong_answer(answer: object) -> str:
-    if answer is None:
-        return "the handler returned None; is a `return` missing?"
-    if isinstance(answer, HTTPException):
-        return f"the handler returned {type(answer).__name__}, which is an exception: raise it, or return a Response"
-    return f"the handler returned {answer!r}; expected a response (web.Response, web.StreamResponse, ...)"

@@ -273,6 +273,9 @@ class StreamResponse(StateMapping, CookieMixin):
         if request.has_prepare_hooks:
             self._add_defaults(request)
             await request.prepare_hook(self)
+        await self._begin(request)
+
+    async def _begin(self, request: "BaseRequest") -> None:
         if self._compression:
             await self._start_compression(request)
         self._add_defaults(request)
@@ -375,17 +378,11 @@ class StreamResponse(StateMapping, CookieMixin):
         self._finished = True
 
     async def send(self, request: "BaseRequest") -> None:
-        """Do what is left to do: prepare and finish. The server calls this with what the handler returned."""
+        """Do what is left to do: prepare and finish, and give back what the body holds, however it ends. The server
+        calls this with what the handler returned.
+        """
         await self.prepare(request)
         await self.write_eof()
-
-    @property
-    def needs_release(self) -> bool:
-        """Whether the body holds something to give back."""
-        return False
-
-    async def release(self) -> None:
-        """Give back what the body holds (files); the server calls this when the request is over, however it ended."""
 
     def __repr__(self) -> str:
         if self._finished:

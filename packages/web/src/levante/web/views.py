@@ -1,7 +1,7 @@
 """Class-based views: one class for one resource, one coroutine method for each HTTP method it answers."""
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from .abc import AbstractView
 from .exceptions import HTTPMethodNotAllowed
@@ -25,17 +25,15 @@ class View(AbstractView):
     __slots__ = ()
 
     def __await__(self) -> "Generator[Any, None, StreamResponse]":
-        method = self._method(self._request.method)
-        if method is None:
-            self._raise_allowed_methods()
+        method = getattr(self, VERBS.get(self._request.method, ""), None) or self._head_by_get()
         answer: Generator[Any, None, StreamResponse] = method().__await__()
         return answer
 
-    def _method(self, verb: str) -> Any:  # Any: a method without arguments, or None
-        name = VERBS.get(verb)
-        method = None if name is None else getattr(self, name, None)
-        return getattr(self, "get", None) if method is None and verb == "HEAD" else method
-
-    def _raise_allowed_methods(self) -> NoReturn:
-        allowed = [verb for verb in VERBS if self._method(verb) is not None]
+    def _head_by_get(self) -> Any:  # Any: a method without arguments
+        get = getattr(self, "get", None)
+        if get is not None and self._request.method == "HEAD":
+            return get
+        allowed = {verb for verb, name in VERBS.items() if getattr(self, name, None) is not None}
+        if get is not None:
+            allowed.add("HEAD")
         raise HTTPMethodNotAllowed(self._request.method, allowed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from yarl import URL
 
-from levante.http.target import local_path, split_target
+from levante.http.target import local_path
 from levante.web.exceptions import HTTPMove, HTTPPermanentRedirect
 from levante.web.request import Request
 
@@ -66,7 +66,7 @@ async def _exists(request: Request, path: str) -> bool:
     # No clone: it would refuse once somebody has read the body, which routing does not need.
     probe = Request(request.exchange)
     probe.method = request.method
-    facts = {"headers": request.headers, "target": split_target(request.method, path)}
-    probe.adopt(facts)
+    probe.target_text = path
+    probe.adopt({"headers": request.headers})
     match_info = await request.match_info.apps[0].router.resolve(probe)
     return match_info.http_exception is None

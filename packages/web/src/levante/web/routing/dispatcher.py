@@ -85,7 +85,15 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         self._named_resources: dict[str, AbstractResource] = {}
         self._index: dict[str, list[tuple[AbstractResource, Find | None]]] = {}
         self._depth = 1
+        self._literal: dict[str, Resource] = {}
         self._matched_subapps: list[MatchedSubAppResource] = []
+
+    def find_literal(self, method: str, target: str) -> AbstractRoute | None:
+        """The route of a request target that is, letter by letter, the path of a resource; None where finding it takes
+        more than that, which `resolve` does.
+        """
+        resource = self._literal.get(target)
+        return None if resource is None else resource.route_for(method)
 
     async def resolve(self, request: "Request") -> UrlMappingMatchInfo:
         """Find the route: domains first, then the index; else a `MatchInfoError` for 405 (with the union of allowed
@@ -312,6 +320,17 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         for resource in self._resources:
             resource.freeze()
         self.reindex()
+        if not self._matched_subapps:
+            self._file_literals()
+
+    def _file_literals(self) -> None:
+        """Note the paths that the index gives to a plain resource without another kind having a say before it."""
+        for filed in self._index.values():
+            for resource, _ in filed:
+                if not isinstance(resource, PlainResource):
+                    break
+                if "%" not in resource.path and "?" not in resource.path:
+                    self._literal.setdefault(resource.path, resource)
 
 
 def _index_key(canonical: str) -> str:
