@@ -11,6 +11,7 @@ from levante.http import (
     Exchange,
     ExchangeTimeout,
     IncompleteMessage,
+    Limits,
     PayloadAccessError,
     PeerDisconnected,
     RemoteProtocolError,
@@ -53,7 +54,7 @@ class TestPipelining:
             else:
                 exchange.respond(204, None, (), b"")
 
-        server = await loopback(service, server_header="")
+        server = await loopback(service, server_header="", limits=Limits(max_requests=0))
         client = await server.open()
         client.send(b"GET /stuck HTTP/1.1\r\nHost: a\r\n\r\n")
         await gate.entered.wait()

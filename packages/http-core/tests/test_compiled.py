@@ -11,6 +11,7 @@ from levante.http import (
     accept,
     bodies,
     clientexchange,
+    clock,
     dial,
     exchange,
     fieldnames,
@@ -23,6 +24,8 @@ from levante.http import (
     multipart,
     octets,
     outgoing,
+    pace,
+    serving,
     writers,
 )
 
@@ -40,7 +43,9 @@ HOT = [
     outgoing.Outgoing,
     links.Link,
     lingering.LingeringLink,
+    pace.Pace,
     exchange.Exchange,
+    serving.ServingLink,
     accept.AcceptedConnection,
     clientexchange.ClientExchange,
     clientexchange.DialingLink,
@@ -70,7 +75,7 @@ def test_hot_classes_have_their_types(cls: type) -> None:
 
 @pytest.mark.usefixtures("compiled")
 def test_hot_modules_are_compiled() -> None:
-    for module in (octets, fieldnames, headrules, *(sys.modules[cls.__module__] for cls in HOT)):
+    for module in (clock, octets, fieldnames, headrules, *(sys.modules[cls.__module__] for cls in HOT)):
         assert not str(module.__file__).endswith(".py")
     assert type(writers.FieldBlock.close).__name__ == "getset_descriptor"
 

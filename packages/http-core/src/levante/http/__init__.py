@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import _plain as _plain  # goes first: it decides in which form the modules below are loaded
-from .accept import AcceptedConnection, ConnectionOwner, Service
+from .accept import AcceptedConnection
 from .clientexchange import ClientExchange
 from .dial import DialedConnection
 from .errors import (
@@ -30,6 +30,7 @@ from .h1 import NEED_DATA, PAUSED, Connection, ConnectionClosed, Data, EndOfMess
 from .heads import Head, RequestHead, ResponseHead
 from .limits import Limits, MultipartLimits, ServerTimeouts
 from .octets import is_token
+from .serving import ConnectionOwner, Service
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .versions import SERVER_SOFTWARE, HttpVersion, HttpVersion10, HttpVersion11
 

@@ -1,14 +1,19 @@
 cimport cython
 
+from levante.http.clock cimport now
 from levante.http.exchange cimport Exchange
 from levante.http.h1 cimport Connection
 from levante.http.heads cimport RequestHead
-from levante.http.lingering cimport LingeringLink
+from levante.http.pace cimport Pace
+from levante.http.serving cimport ServingLink
 
 cdef int _NOTHING
 cdef int _HEAD
 cdef int _DATA
 cdef int _END
+cdef int _TURNS_LIMIT
+cdef Py_ssize_t _UNPARSED_LIMIT
+cdef object _EMPTY
 
 cdef int _IDLE
 cdef int _SERVING
@@ -16,46 +21,33 @@ cdef int _DRAINING
 cdef int _LINGERING
 cdef int _UPGRADED
 
-cdef int _TURNS_LIMIT
-cdef Py_ssize_t _DRAINED_LIMIT
-cdef Py_ssize_t _UNPARSED_LIMIT
-cdef bint _EAGER
-cdef object _Task
-
-cdef object _outcome(object task)
-
-cdef class AcceptedConnection(LingeringLink):
-    cdef public Exchange current
-    cdef object _service
-    cdef object _owner
-    cdef object _logger
+cdef class AcceptedConnection(ServingLink):
     cdef object _next
-    cdef str _server_line
+    cdef Pace _pace
     cdef bint _tcp_keepalive
     cdef bint _cancel_on_disconnect
-    cdef bint _busy
     cdef bint _head_begun
-    cdef bint _retiring
     cdef double _head_timeout
     cdef double _body_timeout
-    cdef double _keepalive_timeout
+    cdef double _body_grace
+    cdef double _body_rate
 
-    cpdef bint is_idle(self) except -1
     @cython.locals(turns=int)
     cdef _advance(self)
     @cython.locals(event=int)
     cdef bint _step(self) except -1
     cdef _wait_for_peer(self)
-    @cython.locals(exchange=Exchange, event=int)
+    @cython.locals(exchange=Exchange)
     cdef _begin(self, RequestHead head)
+    @cython.locals(h1=Connection, event=int)
+    cdef _begin_body(self, Exchange exchange)
     cdef bint _refuse(self, object error) except -1
     @cython.locals(exchange=Exchange)
     cdef _serve_error(self, object error)
+    @cython.locals(h1=Connection)
     cdef _take_data(self)
     cdef _take_end(self)
-    cdef _serve(self, Exchange exchange)
-    @cython.locals(h1=Connection)
-    cdef _settle(self, Exchange exchange)
-    cdef _next_cycle(self)
+    @cython.locals(exchange=Exchange, pace=Pace, patience=double, moment=double, left=double)
     cdef _reading_changed(self)
+    @cython.locals(exchange=Exchange)
     cdef _expired(self)

@@ -1,39 +1,29 @@
-"""The asyncio driver of an accepted connection: bytes to exchanges, one task a request, and what surrounds them.
+"""The asyncio driver of an accepted connection: bytes to exchanges, and what surrounds them.
 
-The common path is short: a head that arrived whole is parsed, an exchange made, a task started (eagerly where Python
-can), and the response leaves in one write; nothing is scheduled. Requests of a pipelining peer wait as bytes and are
-taken up in a loop, not by recursion. After a message that cannot be trusted, or a body that nobody read, the connection
-lingers: it stops sending, swallows a bounded amount for a bounded time, and closes, so that the peer can read the
-answer before a reset destroys it.
+The common path is short: a head that arrived whole is parsed, an exchange made, a task started (see serving.py), and
+the response leaves in one write; nothing is scheduled. Requests of a pipelining peer wait as bytes and are taken up in
+a loop, not by recursion. After a message that cannot be trusted, or a body that nobody read, the connection lingers: it
+stops sending, swallows a bounded amount for a bounded time, and closes, so that the peer can read the answer before a
+reset destroys it.
 """
 
 import asyncio
 import logging
-import sys
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
-from .errors import (
-    ExchangeTimeout,
-    IncompleteMessage,
-    PayloadAccessError,
-    ProtocolError,
-    RemoteProtocolError,
-)
+from .clock import now
+from .errors import ExchangeTimeout, IncompleteMessage, ProtocolError, RemoteProtocolError
 from .exchange import Exchange
 from .h1 import POLL_DATA, POLL_END, POLL_HEAD, POLL_NEED_DATA
 from .heads import RequestHead
-from .limits import MAX_BACK_TO_BACK, MAX_DRAINED_BODY, MAX_UNPARSED, Limits, ServerTimeouts
-from .lingering import DRAINING, IDLE, LINGERING, SERVING, UPGRADED, LingeringLink
+from .limits import MAX_BACK_TO_BACK, MAX_UNPARSED, Limits, ServerTimeouts
+from .lingering import DRAINING, IDLE, LINGERING, SERVING, UPGRADED
+from .pace import Pace
+from .serving import ConnectionOwner, Service, ServingLink
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .versions import SERVER_SOFTWARE
 
-Service = Callable[[Exchange], Coroutine[Any, Any, None]]
-
 logger: Final = logging.getLogger("levante.http")
-
-# An eager task runs at once, up to where it first waits: a handler that never waits never visits the event loop.
-_EAGER: Final = sys.version_info >= (3, 12)
 
 # Constants of other modules, typed when compiled.
 _NOTHING = POLL_NEED_DATA
@@ -41,30 +31,16 @@ _HEAD = POLL_HEAD
 _DATA = POLL_DATA
 _END = POLL_END
 _TURNS_LIMIT = MAX_BACK_TO_BACK
-_DRAINED_LIMIT = MAX_DRAINED_BODY
 _UNPARSED_LIMIT = MAX_UNPARSED
+_EMPTY = EMPTY_PAYLOAD
 _IDLE = IDLE
 _SERVING = SERVING
 _DRAINING = DRAINING
 _LINGERING = LINGERING
 _UPGRADED = UPGRADED
-_Task: Any = asyncio.Task  # Any: eager_start is not known to every version
 
 
-class ConnectionOwner(Protocol):
-    """Whoever keeps the accepted connections: a server."""
-
-    def connection_made(self, connection: "AcceptedConnection") -> None:
-        """A connection has been accepted."""
-
-    def connection_lost(self, connection: "AcceptedConnection", exc: BaseException | None) -> None:
-        """A connection is gone, whatever protocol it spoke in the end."""
-
-    def request_started(self, connection: "AcceptedConnection") -> None:
-        """A request is about to be given to the service."""
-
-
-class AcceptedConnection(LingeringLink):
+class AcceptedConnection(ServingLink):
     """An asyncio protocol (by its methods) that serves HTTP/1.1 on one connection.
 
     `service` is called with each Exchange and must have finished it when its coroutine returns; if it has not, or
@@ -72,20 +48,15 @@ class AcceptedConnection(LingeringLink):
     """
 
     __slots__ = (
+        "_body_grace",
+        "_body_rate",
         "_body_timeout",
-        "_busy",
         "_cancel_on_disconnect",
         "_head_begun",
         "_head_timeout",
-        "_keepalive_timeout",
-        "_logger",
         "_next",
-        "_owner",
-        "_retiring",
-        "_server_line",
-        "_service",
+        "_pace",
         "_tcp_keepalive",
-        "current",
     )
 
     def __init__(
@@ -101,22 +72,19 @@ class AcceptedConnection(LingeringLink):
         logger: logging.Logger = logger,
     ) -> None:
         times = ServerTimeouts() if timeouts is None else timeouts
-        super().__init__(Limits() if limits is None else limits, times.write or 0.0, times.lingering or 0.0)
+        super().__init__(
+            service, owner, Limits() if limits is None else limits, times, server_header=server_header, logger=logger
+        )
         # Seconds, 0 for none.
         self._head_timeout = times.head or 0.0
         self._body_timeout = times.body_idle or 0.0
-        self._keepalive_timeout = times.keepalive or 0.0
-        self._service = service
-        self._owner = owner
+        self._body_grace = times.body_grace
+        self._body_rate = times.min_body_rate or 0.0  # bytes a second
+        self._pace: Pace | None = None  # of the body that is coming
         self._tcp_keepalive = tcp_keepalive
         self._cancel_on_disconnect = cancel_on_disconnect
-        self._server_line = f"Server: {server_header}\r\n" if server_header else ""
-        self._logger = logger
-        self._busy = False  # _advance() is at work further up the stack
         self._head_begun = True  # the deadline for a head is running; for the first one it does from the beginning
-        self._retiring = False  # close_when_idle() has been called
         self._next: Any = None  # the protocol after an upgrade; Any: protocols are known by their methods
-        self.current: Exchange | None = None
 
     def __repr__(self) -> str:
         state = ("idle", "serving", "draining", "lingering", "upgraded")[self._activity]
@@ -186,26 +154,6 @@ class AcceptedConnection(LingeringLink):
         super().resume_writing()
         if self._activity == _IDLE and not self._busy and not self._closing:
             self._advance()
-
-    # For the owner.
-
-    def is_idle(self) -> bool:
-        """Whether nothing is being answered and nothing of a further request has come."""
-        return self._activity == _IDLE and self._h1.buffered() == 0
-
-    def buffered(self) -> int:
-        """How many bytes of further requests have been received and not been looked at."""
-        return self._h1.buffered()
-
-    def close_when_idle(self) -> None:
-        """Finish what is running with `Connection: close`, then close; an idle connection closes at once."""
-        self._retiring = True
-        self._linger_briefly()
-        exchange = self.current
-        if exchange is not None:
-            exchange.keep_alive = False
-        elif self.is_idle():
-            self._close_transport()
 
     def hand_over(self, protocol: asyncio.BaseProtocol) -> asyncio.Transport:
         """Forward everything to `protocol` from now on, beginning with what came behind the request."""
@@ -284,30 +232,36 @@ class AcceptedConnection(LingeringLink):
         self._head_begun = False
         self._read_deadline = 0.0
         self._activity = _SERVING
-        if head.has_body:
-            body = StreamReader(self, self.limits.read_bufsize, loop=self.loop)
-        else:
-            body = EMPTY_PAYLOAD
-        exchange = Exchange(self, self._h1, head, body, self._server_line)
-        exchange.cancel_on_disconnect = self._cancel_on_disconnect
-        if self._retiring:
-            exchange.keep_alive = False
+        exchange = Exchange.__new__(Exchange)
         self.current = exchange
-        # What came with the head belongs in the body before the service looks: a small one is then read without
-        # waiting.
+        if head.chunked or head.length > 0:
+            body = StreamReader(self, self.limits.read_bufsize, loop=self.loop)
+            exchange.begin(self, self._h1, head, body, self._server_line)
+            self._begin_body(exchange)
+        else:
+            exchange.begin(self, self._h1, head, _EMPTY, self._server_line)
+            self._h1.poll()  # its end, of which there is nothing to tell
+        exchange.cancel_on_disconnect = self._cancel_on_disconnect
+        self._serve(exchange)
+
+    def _begin_body(self, exchange: Exchange) -> None:
+        """Take what came with the head before the service looks: a small body is then read without waiting."""
+        if self._body_rate > 0.0:
+            self._pace = Pace(self._body_rate, self._body_grace, self._body_timeout)
+        h1 = self._h1
         try:
-            event = self._h1.poll() if self._h1.has_body_event() else _NOTHING
-            while event in (_DATA, _END):
+            while h1.has_body_event():
+                event = h1.poll()
                 if event == _DATA:
                     self._take_data()
-                else:
+                elif event == _END:
                     self._take_end()
-                event = self._h1.poll() if self._h1.has_body_event() else _NOTHING
+                else:
+                    break
         except RemoteProtocolError as error:
-            body.set_exception(error)
+            exchange.body.set_exception(error)
         if exchange.continue_due:
-            body.on_first_wait = exchange.send_continue
-        self._serve(exchange)
+            exchange.body.on_first_wait = exchange.send_continue
 
     def _refuse(self, error: RemoteProtocolError) -> bool:
         """The peer broke the rules."""
@@ -327,7 +281,7 @@ class AcceptedConnection(LingeringLink):
         """Let the service answer what is no request."""
         self._read_deadline = 0.0
         self._activity = _SERVING
-        exchange = Exchange(self, self._h1, RequestHead.build("UNKNOWN", "/"), EMPTY_PAYLOAD, self._server_line)
+        exchange = Exchange(self, self._h1, RequestHead.build("UNKNOWN", "/"), _EMPTY, self._server_line)
         exchange.error = error
         exchange.keep_alive = False
         self.current = exchange
@@ -336,110 +290,51 @@ class AcceptedConnection(LingeringLink):
     def _take_data(self) -> None:
         h1 = self._h1
         if self._activity == _SERVING and self.current is not None:
+            if self._pace is not None:
+                self._pace.take(len(h1.data))
             self.current.body.feed_data(h1.data, h1.chunk_ends or ())
         else:
             self._swallow(len(h1.data))
 
     def _take_end(self) -> None:
+        self._pace = None
         if self._activity == _DRAINING:
             self._next_cycle()
-        elif self.current is not None and self.current.head.has_body:
+        elif self.current is not None:
             self._read_deadline = 0.0
             self.current.body.feed_eof(self._h1.trailers)
 
-    # Exchanges to tasks.
-
-    def _serve(self, exchange: Exchange) -> None:
-        if self._owner is not None:
-            self._owner.request_started(self)
-        coroutine = self._service(exchange)
-        if _EAGER:
-            task = _Task(coroutine, loop=self.loop, name="levante-request", eager_start=True)
-        else:
-            task = _Task(coroutine, loop=self.loop, name="levante-request")
-        if task.done():
-            self._served(task)
-        else:
-            exchange.running = task
-            task.add_done_callback(self._served)
-
-    def _served(self, task: "asyncio.Task[None]") -> None:
-        """The service is done with the current exchange."""
-        exchange = self.current
-        if exchange is None:
-            return
-        self.current = None
-        if task.cancelled() and task.cancelling():
-            if not exchange.finished or exchange.head_pending():
-                exchange.reset()
-        else:
-            error = _outcome(task)
-            if error is not None or not exchange.finished:
-                exchange.answer_failure(error, self._logger)
-        exchange.running = None  # the two would keep each other alive
-        if self._activity == _UPGRADED or self.lost:
-            return
-        if not exchange.body.is_eof() and exchange.body.exception() is None:
-            exchange.body.set_exception(
-                PayloadAccessError("the body of a request that has been answered; read it before")
-            )
-        self._activity = _IDLE
-        if self._closing:
-            return
-        self._settle(exchange)
-        if not self._busy:
-            self._advance()
-
-    def _settle(self, exchange: Exchange) -> None:
-        """Decide what becomes of the connection after `exchange`."""
-        h1 = self._h1
-        if h1.is_our_turn_over() and h1.keep_alive and exchange.keep_alive:
-            if h1.is_peer_done():
-                self._next_cycle()
-            elif h1.remaining_body() <= _DRAINED_LIMIT and not self._eof:
-                self._drain_body()
-            else:
-                self._linger()
-        elif h1.is_peer_done() and h1.buffered() == 0:
-            self._close_transport()
-        else:
-            self._linger()
-
-    def _next_cycle(self) -> None:
-        self._activity = _IDLE
-        self._h1.start_next_cycle()
-        if self._retiring and self._h1.buffered() == 0:
-            self._close_transport()
-            return
-        if self._paused:
-            self.resume_reading()
-        self._read_within(self._keepalive_timeout)
+    # The peer's time.
 
     def _reading_changed(self) -> None:
-        """While a handler is ready for more body, the peer must not be silent for too long."""
-        if self._activity != _SERVING or self._h1.is_peer_done():
+        """While a handler is ready for more body, the peer must not be silent for too long, nor deliver in drips."""
+        exchange = self.current
+        if self._activity != _SERVING or exchange is None or self._h1.is_peer_done():
             return
-        waits_for_us = self._paused or (self.current is not None and self.current.continue_due)
-        if waits_for_us or self._h1.remaining_body() == 0:
+        pace = self._pace
+        if self._paused or exchange.continue_due or self._h1.remaining_body() == 0:
             self._read_deadline = 0.0
-        else:
-            self._read_within(self._body_timeout)
+            if pace is not None:
+                pace.stop(now())
+            return
+        patience = self._body_timeout
+        if pace is not None:
+            moment = now()
+            pace.start(moment)
+            left = pace.time_left(moment)
+            if left < 0.0:
+                self._expired()
+                return
+            patience = patience or left
+        self._read_within(patience)
 
     def _expired(self) -> None:
         if self._activity == _SERVING:
             exchange = self.current
-            if exchange is not None and not exchange.body.is_eof():
+            if exchange is not None and not exchange.body.is_eof() and exchange.body.exception() is None:
                 exchange.keep_alive = False
                 exchange.body.set_exception(ExchangeTimeout("body"))
         elif self._activity == _IDLE and self._h1.buffered() > 0:
             self._serve_error(RemoteProtocolError("the head of a request did not come in time", status=408))
         else:
             self._close_transport()
-
-
-def _outcome(task: "asyncio.Task[None]") -> BaseException | None:
-    """What `task` raised: also a CancelledError that nobody asked for, as of another task that it waited for."""
-    try:
-        return task.exception()
-    except asyncio.CancelledError as error:
-        return error

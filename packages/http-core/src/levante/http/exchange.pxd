@@ -16,6 +16,7 @@ cdef class _DateLine:
 cdef _DateLine _date
 
 cdef object _time
+cdef object _VERSION_11
 
 @cython.locals(now=double)
 cpdef str date_line()
@@ -39,8 +40,11 @@ cdef class Exchange:
     cdef bytes _head_bytes
     cdef object _gone
 
+    @cython.locals(expect=bytes)
+    cpdef begin(self, Link connection, Connection h1, RequestHead head, object body, str server_line)
     cpdef bint head_pending(self) except -1
     cpdef note_gone(self)
+    cpdef flush_head(self)
     @cython.locals(data=bytes)
     cpdef send_informational(self, int status, object headers=*)
     @cython.locals(data=bytes, tail=bytes)

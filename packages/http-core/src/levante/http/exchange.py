@@ -6,6 +6,7 @@ write.
 """
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ Buffer = bytes | bytearray | memoryview
 _UNKNOWN_LENGTH = UNKNOWN_LENGTH
 _DRAINED_LIMIT = MAX_DRAINED_BODY
 _JOINED_LIMIT = MAX_JOINED_BODY
+_VERSION_11 = HttpVersion11
 
 _CONTINUE: Final = b"100-continue"
 
@@ -56,6 +58,12 @@ def date_line() -> str:
         _date.until = _date.since + 1
         _date.line = f"Date: {format_date(now)}\r\n"
     return _date.line
+
+
+@functools.lru_cache(maxsize=8)
+def server_line(server_header: str) -> str:
+    """The Server field as a whole line, shared by all connections; nothing for an empty `server_header`."""
+    return f"Server: {server_header}\r\n" if server_header else ""
 
 
 class Exchange:
@@ -90,6 +98,10 @@ class Exchange:
     def __init__(
         self, connection: Link, h1: Connection, head: RequestHead, body: StreamReader, server_line: str
     ) -> None:
+        self.begin(connection, h1, head, body, server_line)
+
+    def begin(self, connection: Link, h1: Connection, head: RequestHead, body: StreamReader, server_line: str) -> None:
+        """Set everything. The driver makes exchanges past __init__, which costs a call through Python."""
         self.connection = connection
         self.head = head
         self.body = body
@@ -103,7 +115,7 @@ class Exchange:
         self._h1 = h1
         self._server_line = server_line
         expect = head.expect
-        self.continue_due = expect is not None and expect.lower() == _CONTINUE and head.version == HttpVersion11
+        self.continue_due = expect is not None and expect.lower() == _CONTINUE and head.version is _VERSION_11
         self._head_bytes = b""  # made, and not written yet
         self.running: asyncio.Task[None] | None = None
         self._gone: asyncio.Future[None] | None = None
@@ -167,7 +179,7 @@ class Exchange:
     def send_informational(self, status: int, headers: Headers = ()) -> None:
         """Send an interim response; HTTP/1.0 peers do not get any."""
         data = self._h1.send_informational(status, headers)
-        if self.head.version == HttpVersion11:
+        if self.head.version is _VERSION_11:
             self._write(data)
 
     def send_head(self, status: int, reason: str | None, headers: Headers, *, length: int | None) -> None:
@@ -214,10 +226,16 @@ class Exchange:
         self._send(self._h1.end(trailers))
         self.finished = True
 
-    async def drain(self) -> None:
-        """Write what is still held back, and wait while more is unsent than the high-water mark allows."""
+    def flush_head(self) -> None:
+        """Write the head now, if it waits for the first byte of the body. PeerDisconnected when the connection is
+        gone.
+        """
         if self._head_bytes:
             self._send(b"")
+
+    async def drain(self) -> None:
+        """Write what is still held back, and wait while more is unsent than the high-water mark allows."""
+        self.flush_head()
         await self.connection.wait_writable()
 
     async def sendfile(self, file: BinaryIO, offset: int, count: int) -> None:
@@ -336,6 +354,9 @@ class Exchange:
         head = self._head_bytes
         if head:
             self._head_bytes = b""
+            if self._h1.remaining_body() > _DRAINED_LIMIT and self._h1.is_last_word():
+                head = self._h1.announce_close(head)  # the answer is over, and nobody has read the body
+                self.keep_alive = False
             self._write(head + data if data else head)
         elif data:
             self._write(data)

@@ -21,6 +21,10 @@ MAX_CHUNK_SIZE_DIGITS: Final = 15
 # both ends.
 MAX_DRAINED_BODY: Final = 64 * 1024
 
+# Bytes that are thrown away while a connection lingers: what can be in flight, in the buffers of both kernels and on a
+# long fast line. Closing before it has all come resets the connection, and the reset destroys the last answer.
+MAX_LINGERED: Final = 4 * 1024 * 1024
+
 # Seconds of lingering at most, once the server is closing: enough for an answer to be read, and no peer may hold up the
 # end of the process.
 MAX_LINGERING_AT_CLOSE: Final = 1.0
@@ -67,6 +71,10 @@ class Limits:
     """Unsent bytes at which a writer begins to wait. asyncio 64 KiB."""
     write_low: int = 16 * 1024
     """Unsent bytes at which it goes on. asyncio 16 KiB."""
+    max_requests: int = 10_000
+    """Requests of one connection, the last of which is answered with `Connection: close`; 0 for no limit. Bounds what a
+    leak for each request can add up to, and lets load balancers spread old connections. nginx 1,000.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,18 @@ class ServerTimeouts:
     """Between two requests; a silent close. aiohttp and nginx 75."""
     lingering: float | None = 10.0
     """For swallowing what the peer still sends after its last response. aiohttp 10."""
+    min_body_rate: float | None = 500.0
+    """Bytes a second that a body must come with while the handler is ready to take it; 408 below. Told when data comes
+    (silence is `body_idle`'s), so a drip is ended by its first byte that is too late. Apache's mod_reqtimeout 500.
+    """
+    body_grace: float = 10.0
+    """How long a body may be slower than that at its beginning. What comes faster earns time: up to the longer of this
+    and `body_idle`.
+    """
+    min_write_rate: float | None = 500.0
+    """Bytes a second that the peer must take of a response that waits for it, on average over `write` seconds; the
+    connection is aborted below. Without it a byte now and then holds a response for ever.
+    """
 
 
 # --- The content of messages: headers with a grammar of their own, forms, multipart, codings ---
@@ -143,6 +163,17 @@ MAX_ZSTD_WINDOW_LOG: Final = 23
 
 # Decoded bytes handed out at once: what a body in coded form costs in memory, whatever it inflates to.
 DECODED_CHUNK: Final = 64 * 1024
+
+# Coded bytes of a body that are decoded at once, without a thread: they give at most DECODED_CHUNK, which takes about
+# 0.1 ms; a trip to a thread costs half of that.
+INLINE_DECODING: Final = 16 * 1024
+
+# Decoded bytes of one trip to a thread, where more is waiting than one chunk: enough to be worth the trip.
+DECODED_STEP: Final = 256 * 1024
+
+# log2 of the window that our own br and zstd encoders use: 512 KiB. The libraries' choice of 4 to 8 MiB for each
+# response under way compresses web content hardly better, and a thousand slow clients would cost gigabytes.
+ENCODER_WINDOW_LOG: Final = 19
 
 # Characters of a multipart boundary (RFC 2046 5.1.1).
 MAX_BOUNDARY: Final = 70

@@ -4,6 +4,7 @@ cdef int _IDLE
 cdef int _DRAINING
 cdef int _LINGERING
 cdef Py_ssize_t _DRAINED_LIMIT
+cdef Py_ssize_t _LINGERED_LIMIT
 cdef double _LINGERING_LIMIT
 
 cdef class LingeringLink(Link):

@@ -9,7 +9,7 @@ peer closes too, or enough has come.
 from typing import Final
 
 from .h1 import Role
-from .limits import MAX_DRAINED_BODY, MAX_LINGERING_AT_CLOSE, Limits
+from .limits import MAX_DRAINED_BODY, MAX_LINGERED, MAX_LINGERING_AT_CLOSE, Limits, ServerTimeouts
 from .links import Link
 
 # What an accepted connection is doing.
@@ -24,18 +24,19 @@ _IDLE = IDLE
 _DRAINING = DRAINING
 _LINGERING = LINGERING
 _DRAINED_LIMIT = MAX_DRAINED_BODY
+_LINGERED_LIMIT = MAX_LINGERED
 _LINGERING_LIMIT = MAX_LINGERING_AT_CLOSE
 
 
 class LingeringLink(Link):
-    """A link of the serving side that can drain a body and linger; `lingering_timeout` is in seconds, 0 for none."""
+    """A link of the serving side that can drain a body and linger."""
 
     __slots__ = ("_activity", "_lingering_timeout", "_swallowed")
 
-    def __init__(self, limits: Limits, write_timeout: float, lingering_timeout: float) -> None:
-        super().__init__(Role.SERVER, limits, write_timeout)
+    def __init__(self, limits: Limits, timeouts: ServerTimeouts) -> None:
+        super().__init__(Role.SERVER, limits, timeouts.write or 0.0, timeouts.min_write_rate or 0.0)
         self._activity = _IDLE
-        self._lingering_timeout = lingering_timeout
+        self._lingering_timeout = timeouts.lingering or 0.0  # seconds, 0 for none
         self._swallowed = 0
 
     def _drain_body(self) -> None:
@@ -68,8 +69,8 @@ class LingeringLink(Link):
 
     def _swallow(self, count: int) -> None:
         self._swallowed += count
-        if self._swallowed > _DRAINED_LIMIT:
-            if self._activity == _LINGERING:
+        if self._activity == _LINGERING:
+            if self._swallowed > _LINGERED_LIMIT:
                 self._close_transport()
-            else:
-                self._linger()
+        elif self._swallowed > _DRAINED_LIMIT:
+            self._linger()

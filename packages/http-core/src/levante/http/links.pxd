@@ -1,5 +1,6 @@
 cimport cython
 
+from levante.http.clock cimport now
 from levante.http.h1 cimport Connection
 
 cdef class Link:
@@ -22,7 +23,7 @@ cdef class Link:
     cdef double _read_deadline
     cdef double _write_deadline
     cdef Py_ssize_t _unsent
-    cdef object _now
+    cdef Py_ssize_t _least_sent
 
     cdef _ended(self, object exc)
     cpdef bint is_closing(self) except -1

@@ -8,12 +8,13 @@ therefore costs an addition, not a call to the event loop.
 
 import asyncio
 import socket
-from collections.abc import Callable
 from typing import Any, Final, cast
 
+from .clock import now
 from .errors import PeerDisconnected
 from .h1 import Connection, Role
 from .limits import Limits
+from .sendqueue import unsent
 
 # Event loops fire a little before the time they were given, by the resolution of their clock.
 _EARLY: Final = 0.002
@@ -28,7 +29,7 @@ class Link:
         "_closing",
         "_eof",
         "_h1",
-        "_now",
+        "_least_sent",
         "_paused",
         "_read_deadline",
         "_timer",
@@ -45,7 +46,7 @@ class Link:
         "write_timeout",
     )
 
-    def __init__(self, role: Role, limits: Limits, write_timeout: float) -> None:
+    def __init__(self, role: Role, limits: Limits, write_timeout: float, min_write_rate: float = 0.0) -> None:
         self.limits = limits
         self.transport: asyncio.Transport | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -64,14 +65,13 @@ class Link:
         self._read_deadline = 0.0
         self._write_deadline = 0.0
         self._unsent = 0
-        self._now: Callable[[], float] | None = None
+        self._least_sent = max(1, int(min_write_rate * write_timeout))  # bytes, in the time of write_timeout
 
     # The life of the transport.
 
     def _opened(self, transport: asyncio.BaseTransport, *, tcp_keepalive: bool = False) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.loop = asyncio.get_running_loop()
-        self._now = self.loop.time
         self.transport.set_write_buffer_limits(self.limits.write_high, self.limits.write_low)
         if tcp_keepalive:
             endpoint = transport.get_extra_info("socket")
@@ -202,17 +202,17 @@ class Link:
 
     def _read_within(self, seconds: float) -> None:
         """Set the reading deadline; 0: none."""
-        if seconds > 0.0 and self._now is not None:
-            self._read_deadline = self._now() + seconds
+        if seconds > 0.0:
+            self._read_deadline = now() + seconds
             if self._timer is None or self._timer_at > self._read_deadline:
                 self._arm(self._read_deadline)
         else:
             self._read_deadline = 0.0
 
     def _watch_writing(self) -> None:
-        if self.write_timeout > 0.0 and self._now is not None and self.transport is not None:
-            self._unsent = self.transport.get_write_buffer_size()
-            self._write_deadline = self._now() + self.write_timeout
+        if self.write_timeout > 0.0 and self.transport is not None:
+            self._unsent = unsent(self.transport)
+            self._write_deadline = now() + self.write_timeout
             if self._timer is None or self._timer_at > self._write_deadline:
                 self._arm(self._write_deadline)
 
@@ -221,21 +221,20 @@ class Link:
             self._timer.cancel()
         if self.loop is not None and not self.lost:
             self._timer_at = when
-            self._timer = self.loop.call_at(when, self._on_timer)
+            self._timer = self.loop.call_later(max(when - now(), 0.0), self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
-        if self._now is None or self.transport is None:
+        if self.transport is None:
             return
-        now = self._now() + _EARLY
-        if self._write_deadline and now >= self._write_deadline:
+        moment = now() + _EARLY
+        if self._write_deadline and moment >= self._write_deadline:
             self._write_deadline = 0.0
-            unsent = self.transport.get_write_buffer_size()
-            if unsent >= self._unsent:
+            if self._unsent - unsent(self.transport) < self._least_sent:
                 self._stalled()
                 return
             self._watch_writing()
-        if self._read_deadline and now >= self._read_deadline:
+        if self._read_deadline and moment >= self._read_deadline:
             self._read_deadline = 0.0
             self._expired()
         self._rearm()
@@ -248,7 +247,7 @@ class Link:
             self._arm(write if not read or (write and write < read) else read)
 
     def _stalled(self) -> None:
-        """The peer has taken nothing of what we wrote for as long as it may."""
+        """The peer has taken too little of what we wrote for as long as it may."""
         self.abort()
 
     def _expired(self) -> None:

@@ -31,6 +31,8 @@ cdef class Outgoing:
     cdef Py_ssize_t _remaining
 
     cpdef bint is_our_turn_over(self) except -1
+    cpdef bint is_last_word(self) except -1
+    cpdef bytes announce_close(self, bytes head)
     cpdef bint is_switched(self) except -1
     @cython.locals(block=FieldBlock)
     cpdef bytes send_informational(self, int status, object headers=*)

@@ -78,6 +78,20 @@ class Outgoing:
         """Whether our message is complete."""
         return self._our == _DONE
 
+    def is_last_word(self) -> bool:
+        """Whether our message is complete but for its formal end."""
+        return self._our == _DONE or (
+            self._our == _BODY
+            and (self._framed <= _FRAMED_DROPPED or (self._framed == _FRAMED_LENGTH and self._remaining == 0))
+        )
+
+    def announce_close(self, head: bytes) -> bytes:
+        """Add to `head`, which has not been sent, that the connection will not live on (RFC 9112 9.6)."""
+        if self.keep_alive:
+            self.keep_alive = False
+            return head[:-2] + b"Connection: close\r\n\r\n"
+        return head
+
     def is_switched(self) -> bool:
         """Whether the connection no longer speaks HTTP."""
         return self._our == _SWITCHED
@@ -229,7 +243,7 @@ class Outgoing:
             raise LocalProtocolError(f"{what} in state {OUR_NAMES[self._our]}; expected state {OUR_NAMES[state]}")
 
     def _peer_speaks_11(self) -> bool:
-        return self.head is None or self.head.version == _VERSION_11
+        return self.head is None or self.head.version is _VERSION_11
 
     def _frame(self, block: FieldBlock, length: int, dropped: bool, chunks: bool) -> str:
         """Choose the framing of a body that may be there; return the header line that is missing for it."""

@@ -1,0 +1,3 @@
+cdef object _monotonic
+
+cpdef double now() except? -1
