@@ -156,6 +156,15 @@ class TestReceiving:
         assert connection.next_event() is ConnectionClosed
         assert connection.next_event() is ConnectionClosed
 
+    @pytest.mark.hardening("H02")
+    @pytest.mark.parametrize("lines", [b"\r\n", b"\r\n\r\n"])
+    def test_close_behind_empty_lines_is_no_error(self, lines: bytes) -> None:
+        """What is forgiven before a request is forgiven where none follows."""
+        for pieces in splits(GOOD + lines):
+            assert serve(pieces, eof=True) == GOOD_EVENTS
+        for rest in (b"\r", lines + b"\r", lines + b"G"):
+            assert serve([GOOD + rest], eof=True)[-1][1] == "IncompleteMessage"
+
     @pytest.mark.hardening("H75")
     @pytest.mark.parametrize(
         "data",

@@ -62,6 +62,7 @@ cdef class Connection(Outgoing):
     @cython.locals(decoder=BodyDecoder, end=Py_ssize_t, position=Py_ssize_t)
     cdef int _poll_body(self) except -1
     cdef int _missing(self) except -1
+    cdef bint _is_blank(self) except -1
     cdef _consume(self, Py_ssize_t position)
     cdef _fail(self, object error)
     cdef int _after_request(self, Head head) except -1

@@ -292,13 +292,18 @@ class Connection(Outgoing):
         """Nothing more can be said about the bytes so far."""
         if not self._eof:
             return _NEED_DATA
-        if self._peer == _PEER_HEAD and self.buffered() == 0 and (self._server or self._our == _IDLE):
+        if self._peer == _PEER_HEAD and (self._server or self._our == _IDLE) and self._is_blank():
+            self._consume(len(self._buffer))
             self._peer = _PEER_CLOSED
             self.keep_alive = False
             return _CLOSED
         error = IncompleteMessage("the peer closed the connection inside a message")
         self._fail(error)
         raise error
+
+    def _is_blank(self) -> bool:
+        """Whether nothing has come but empty lines, which RFC 9112 2.2 forgives before a request, so behind one too."""
+        return self._more is None and not self._buffer[self._position :].replace(b"\r\n", b"")
 
     def _consume(self, position: int) -> None:
         if position == len(self._buffer):
