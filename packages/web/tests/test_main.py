@@ -11,7 +11,7 @@ from levante.web import __main__ as main
 def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
     found: list[Any] = []
     monkeypatch.setattr(main, "run_app", lambda app, **kwargs: found.append((app, kwargs)))
-    monkeypatch.setattr(main.logging, "basicConfig", lambda **kwargs: None)
+    monkeypatch.setattr("logging.basicConfig", lambda **kwargs: None)
     (tmp_path / "entry_for_main.py").write_text("def make(argv):\n    return argv\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     yield found  # type: ignore[misc]
@@ -31,8 +31,9 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
 )
 def test_arguments(calls: list[Any], argv: list[str], rest: list[str], where: Any) -> None:
     main.main(argv)
-    app, kwargs = calls[0]
-    assert app == rest
+    entry, kwargs = calls[0]
+    assert entry() == rest
+    assert kwargs["workers"] == 1
     assert (kwargs["host"], kwargs["port"], kwargs["path"]) == where
 
 

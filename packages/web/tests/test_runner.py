@@ -240,7 +240,7 @@ async def test_a_silent_websocket_does_not_hold_the_shutdown_up(serve: Any, monk
             pass
         return socket
 
-    monkeypatch.setattr("levante.web.server.GOODBYE_TIMEOUT", 0.05)
+    monkeypatch.setattr("levante.web.open_connections.GOODBYE_TIMEOUT", 0.05)
     served = await serve(live, shutdown_timeout=1000)
     peer = await served.connect()
     await peer.send(UPGRADE)

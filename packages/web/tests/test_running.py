@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from levante import web
-from levante.web import running
 from levante.web.access_log import access_logger
+from levante.web.addresses import Addresses
 
 LOOP = os.environ.get("LEVANTE_TEST_LOOP", "asyncio")
 ENVIRONMENT = {**os.environ, "LEVANTE_NO_UVLOOP": "0" if LOOP == "uvloop" else "1", "PYTHONUNBUFFERED": "1"}
@@ -264,7 +264,7 @@ def test_several_addresses_and_a_coroutine(program: Any, tmp_path: Path) -> None
     ],
 )
 def test_the_hosts(host: Any, port: int | None, others: bool, found: list[str | None]) -> None:
-    addresses = running._Addresses(host, port, None, None, None, 1, None, None)
+    addresses = Addresses(host, port, None, None, 1, None, None)
     assert addresses.hosts(others=others) == found
 
 

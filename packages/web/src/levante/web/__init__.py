@@ -4,6 +4,9 @@ Beside what is listed here there are `levante.web.templating` (jinja2), `levante
 `levante.web.problems`, `levante.web.health` and `levante.web.middlewares`.
 """
 
+import importlib
+import typing
+
 from levante.http.errors import PayloadAccessError
 from levante.http.errors import RemoteProtocolError as RequestPayloadError
 from levante.http.validators import ETag
@@ -80,6 +83,7 @@ from .keys import AppKey, BaseKey, RequestKey, ResponseKey
 from .lifecycle import CleanupContext, CleanupError
 from .middlewares import middleware, normalize_path_middleware
 from .request import BaseRequest, Request
+from .request_limit import never_shed
 from .response import Response, json_bytes_response, json_response
 from .routing.abstract import AbstractResource, AbstractRoute, RouteInfo, SystemRoute
 from .routing.dispatcher import ResourcesView, RoutesView, UrlDispatcher
@@ -112,6 +116,21 @@ from .stream_response import ContentCoding, StreamResponse
 from .types import ExpectHandler, Handler, Middleware, RawHandler
 from .views import View
 from .websocket import WebSocketReady, WebSocketResponse
+
+_LAZY = {"GunicornUVLoopWebWorker": "worker", "GunicornWebWorker": "worker"}
+"""Names that need a package which not everybody has: their module is imported when they are asked for."""
+
+
+if typing.TYPE_CHECKING:
+    from .worker import GunicornUVLoopWebWorker as GunicornUVLoopWebWorker
+    from .worker import GunicornWebWorker as GunicornWebWorker
+else:
+
+    def __getattr__(name: str) -> object:
+        if name not in _LAZY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+
 
 __all__ = [
     "AbstractAccessLogger",
@@ -245,6 +264,7 @@ __all__ = [
     "json_bytes_response",
     "json_response",
     "middleware",
+    "never_shed",
     "new_event_loop",
     "normalize_path_middleware",
     "options",

@@ -1,13 +1,13 @@
 """`python -m levante.web package.module:function [args...]`: serve the application that a function makes of the
-remaining arguments.
+remaining arguments, in this process or, with `--workers`, in several that it supervises.
 """
 
 import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
+from .entry import Entry, EntryError
 from .running import run_app
 
 
@@ -20,26 +20,28 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("-H", "--hostname", default="localhost", help="the host to listen at (default: %(default)s)")
     parser.add_argument("-P", "--port", type=int, help="the port to listen at (default: 8080)")
     parser.add_argument("-U", "--path", help="a Unix socket to listen at; alone it switches TCP off")
+    parser.add_argument("-w", "--workers", type=_count, default=1, help="how many processes (default: %(default)s)")
     args, rest = parser.parse_known_args(argv)
 
-    module_name, colon, function_name = args.entry.partition(":")
-    if not (colon and module_name and function_name):
-        parser.error(f"expected module:function, got {args.entry!r}")
-    if module_name.startswith("."):
-        parser.error("relative module names are not supported")
     try:
-        module = import_module(module_name)
-    except ImportError as exc:
-        parser.error(f"cannot import {module_name}: {exc}")
-    function = getattr(module, function_name, None)
-    if function is None:
-        parser.error(f"module {module_name!r} has no attribute {function_name!r}")
+        entry = Entry(args.entry, rest, log_level=logging.DEBUG)
+        if args.workers == 1:
+            entry.load()
+    except (EntryError, ImportError) as exc:
+        parser.error(str(exc))
 
     host, port = args.hostname, 8080 if args.port is None else args.port
     if args.path is not None and args.port is None:
         host = port = None
     logging.basicConfig(level=logging.DEBUG)
-    run_app(function(rest), host=host, port=port, path=args.path)
+    run_app(entry, workers=args.workers, host=host, port=port, path=args.path)
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"at least 1 worker, got {text}")
+    return count
 
 
 if __name__ == "__main__":

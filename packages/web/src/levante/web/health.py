@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from .app import Application
 from .request import Request
+from .request_limit import never_shed
 from .response import Response, json_response
 
 CHECK_BUDGET = 1.0
@@ -50,8 +51,8 @@ def setup(
     async def drain(_: Application) -> None:
         draining.set()
 
-    app.router.add_get(live_path, live)
-    app.router.add_get(ready_path, is_ready)
+    app.router.add_get(live_path, never_shed(live))
+    app.router.add_get(ready_path, never_shed(is_ready))
     app.on_shutdown.append(drain)
 
 

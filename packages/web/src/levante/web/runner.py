@@ -10,6 +10,8 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, cast
 
 from .app import Application
+from .request import BaseRequest, Request
+from .request_limit import is_never_shed
 from .server import Server
 from .sites import BaseSite
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 SHUTDOWN_TIMEOUT = 60.0
 """Seconds for the whole shutdown of the server: running requests may take all of it but the last part, in which those
-that have not ended are cancelled (`server.CANCEL_GRACE`).
+that have not ended are cancelled (`open_connections.CANCEL_GRACE`).
 """
 
 
@@ -28,7 +30,8 @@ class GracefulExit(SystemExit):
     code = 1
 
 
-def _raise_graceful_exit() -> None:
+def raise_graceful_exit() -> None:
+    """Raise it, as a callback of the event loop."""
     raise GracefulExit
 
 
@@ -66,8 +69,8 @@ class BaseRunner(ABC):
         loop = asyncio.get_running_loop()
         if self._handle_signals:
             try:
-                loop.add_signal_handler(signal.SIGINT, _raise_graceful_exit)
-                loop.add_signal_handler(signal.SIGTERM, _raise_graceful_exit)
+                loop.add_signal_handler(signal.SIGINT, raise_graceful_exit)
+                loop.add_signal_handler(signal.SIGTERM, raise_graceful_exit)
             except NotImplementedError:
                 pass  # not on Windows: there KeyboardInterrupt ends run_app
         self._server = await self._make_server()
@@ -75,6 +78,15 @@ class BaseRunner(ABC):
     @abstractmethod
     async def shutdown(self) -> None:
         """What to do while requests are still running."""
+
+    async def retire(self, patience: float) -> None:
+        """Stop listening, and let every connection end with one more response, for `patience` seconds at most; then
+        `cleanup` has little left to do. For a process that has a successor at the same address.
+        """
+        for site in list(self._sites):
+            await site.stop()
+        if self._server is not None:
+            await self._server.retire(patience)
 
     async def cleanup(self) -> None:
         """Stop listening, close WebSockets and let running requests complete, cancel the rest, all within
@@ -167,13 +179,19 @@ class AppRunner(BaseRunner):
         self._started = False
         # Made now, so that a wrong argument is told where it is given.
         self._web_server = Server(
-            cast("RawHandler", app.handle), request_factory=app.make_request, **{**kwargs, **app.handler_args}
+            cast("RawHandler", app.handle),
+            request_factory=app.make_request,
+            **{"never_shed": self._is_never_shed, **kwargs, **app.handler_args},
         )
 
     @property
     def app(self) -> Application:
         """The application."""
         return self._app
+
+    async def _is_never_shed(self, request: BaseRequest) -> bool:
+        match_info = await self._app.router.resolve(cast("Request", request))
+        return is_never_shed(match_info.handler)
 
     async def shutdown(self) -> None:
         """Send `on_shutdown`."""

@@ -1,6 +1,7 @@
 """`run_app`: an application as a whole program. It owns the event loop: uvloop where it is installed (not with
 `LEVANTE_NO_UVLOOP=1`), plain asyncio otherwise. SIGINT and SIGTERM shut down gracefully and the program goes on with
-exit status 0; a second signal stops waiting at once, with exit status 1.
+exit status 0; a second signal stops waiting at once, with exit status 1. With `workers` it is the supervisor of that
+many processes instead (workers.py).
 """
 
 import asyncio
@@ -9,15 +10,18 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .access_log import ACCESS_LOG_FORMAT, AccessLogger, access_logger
+from .addresses import Addresses
 from .app import Application
-from .runner import SHUTDOWN_TIMEOUT, AppRunner, BaseRunner, GracefulExit
+from .entry import Factory, as_factory
+from .leash import Leash
+from .runner import SHUTDOWN_TIMEOUT, AppRunner, GracefulExit, raise_graceful_exit
 from .server import AccessLoggerClass
-from .sites import BACKLOG, BaseSite, ListenError, SockSite, TCPSite, UnixSite
+from .sites import BACKLOG, ListenError
+from .workers import WATCHDOG_TIMEOUT, Assignment, supervise
 
 if TYPE_CHECKING:
     from .types import PathLike
@@ -31,8 +35,16 @@ TASK_GRACE = 5.0
 HURRY = 0.5
 """The same after a second signal."""
 
+RETIRE_PATIENCE = 10.0
+"""Seconds that a worker which has a successor lets idle clients send one more request, whose answer says goodbye. As
+long as a new connection has for its first one.
+"""
+
 Printer = Callable[[str], object]
 """What shows the banner."""
+
+TLS: TypeAlias = SSLContext | Callable[[], SSLContext] | None
+"""A context, or the function that makes it: with `workers` only a function can be handed on."""
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -48,8 +60,9 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 def run_app(
-    app: Application | Awaitable[Application],
+    app: Application | Awaitable[Application] | Factory | str,
     *,
+    workers: int = 1,
     debug: bool | None = None,
     host: str | Iterable[str] | None = None,
     port: int | None = None,
@@ -57,7 +70,7 @@ def run_app(
     sock: socket.socket | Iterable[socket.socket] | None = None,
     shutdown_timeout: float = SHUTDOWN_TIMEOUT,
     keepalive_timeout: float = KEEPALIVE_TIMEOUT,
-    ssl_context: SSLContext | None = None,
+    ssl_context: TLS = None,
     print: Printer | None = print,  # noqa: A002  # aiohttp's name
     backlog: int = BACKLOG,
     access_log_class: AccessLoggerClass = AccessLogger,
@@ -68,22 +81,23 @@ def run_app(
     reuse_port: bool | None = None,
     handler_cancellation: bool = False,
     loop: asyncio.AbstractEventLoop | None = None,
+    watchdog_timeout: float | None = WATCHDOG_TIMEOUT,
     **kwargs: Any,  # Any: the other arguments of Server, each of its own type
 ) -> None:
-    """Serve `app` (or what an awaitable gives) until SIGINT, SIGTERM or `GracefulExit`, then shut down gracefully and
-    return.
+    """Serve `app` until SIGINT, SIGTERM or `GracefulExit`, then shut down gracefully and return.
 
-    `host`, `path` and `sock` take one or several, and combine; without any of them it is 0.0.0.0:8080, with TLS 8443.
-    `print=None` prints no banner. Times are in seconds. A failed startup raises what the application raised; an
-    address that cannot be listened at ends the program with status 1 and a line that says why.
+    `app` is an application, an awaitable of one, a function that makes one (`async def` or not), or its name as
+    "module:function". `host`, `path` and `sock` take one or several, and combine; without any of them it is
+    0.0.0.0:8080, with TLS 8443. `print=None` prints no banner. Times are in seconds. A failed startup raises what the
+    application raised; an address that cannot be listened at ends the program with status 1 and a line that says why.
+
+    `workers` beyond 1 makes that many processes on the same sockets, each with an application of its own: `app` and
+    `ssl_context` are functions then, or names, which can be imported. A worker that dies is replaced, one whose event
+    loop does not turn for `watchdog_timeout` seconds as well (None: never). SIGHUP replaces all, one by one, by workers
+    with the code as it is then, and no request fails. When no worker can start, five attempts are made, and the exit
+    status is 3.
     """
-    loop = new_event_loop() if loop is None else loop
-    if debug is not None:
-        loop.set_debug(debug)
-    if loop.get_debug() and access_log is access_logger:
-        _show_access_log(access_log)
-
-    addresses = _Addresses(host, port, path, sock, ssl_context, backlog, reuse_address, reuse_port)
+    addresses = Addresses(host, port, path, sock, backlog, reuse_address, reuse_port)
     options = {
         "handle_signals": handle_signals,
         "shutdown_timeout": shutdown_timeout,
@@ -95,71 +109,72 @@ def run_app(
         **kwargs,
     }
     try:
-        _run(loop, _serve(app, addresses, print, options))
+        if workers != 1:
+            if loop is not None or not handle_signals:
+                raise ValueError(
+                    "workers are processes with loops of their own, led by signals: leave `loop` and"
+                    " `handle_signals` out"
+                )
+            assignment = Assignment(app, ssl_context, options, debug=debug, backlog=backlog)
+            supervise(assignment, workers, addresses, watchdog=watchdog_timeout, show=print)
+        else:
+            loop = new_event_loop() if loop is None else loop
+            _prepare(loop, debug, access_log)
+            tls = ssl_context if isinstance(ssl_context, SSLContext) or ssl_context is None else ssl_context()
+            run_until_exit(loop, _serve(as_factory(app)(), addresses, tls, options, print))
     except ListenError as exc:
         raise SystemExit(exc.strerror) from exc
 
 
-@dataclass(frozen=True, slots=True)
-class _Addresses:
-    """Where to listen, as `run_app` was told."""
+def run_worker(assignment: Assignment, sockets: Iterable[socket.socket], control: socket.socket) -> None:
+    """Serve in a worker process, until a signal or the end of the supervisor, or until there is a successor."""
+    loop = new_event_loop()
+    options = assignment.options
+    _prepare(loop, assignment.debug, options["access_log"])
+    addresses = Addresses(None, None, None, sockets, assignment.backlog, None, None)
+    tls = assignment.ssl_context
+    leash = Leash(control, raise_graceful_exit)
+    app = as_factory(assignment.app)()
+    with control:
+        run_until_exit(loop, _serve(app, addresses, None if tls is None else tls(), options, None, leash))
 
-    host: str | Iterable[str] | None
-    port: int | None
-    path: "PathLike | Iterable[PathLike] | None"
-    sock: socket.socket | Iterable[socket.socket] | None
-    ssl_context: SSLContext | None
-    backlog: int
-    reuse_address: bool | None
-    reuse_port: bool | None
 
-    def sites(self, runner: BaseRunner) -> list[BaseSite]:
-        """The sites, none started yet."""
-        paths = [self.path] if isinstance(self.path, str | os.PathLike) else list(self.path or ())
-        socks = [self.sock] if isinstance(self.sock, socket.socket) else list(self.sock or ())
-        sites: list[BaseSite] = [
-            *(UnixSite(runner, path, ssl_context=self.ssl_context, backlog=self.backlog) for path in paths),
-            *(SockSite(runner, sock, ssl_context=self.ssl_context, backlog=self.backlog) for sock in socks),
-        ]
-        sites += [
-            TCPSite(
-                runner,
-                host,
-                self.port,
-                ssl_context=self.ssl_context,
-                backlog=self.backlog,
-                reuse_address=self.reuse_address,
-                reuse_port=self.reuse_port,
-            )
-            for host in self.hosts(others=bool(sites))
-        ]
-        return sites
-
-    def hosts(self, *, others: bool) -> list[str | None]:
-        """The hosts to listen at by TCP; None is all interfaces, meant only where no `others` were asked for."""
-        if self.host is None:
-            return [] if others and self.port is None else [None]
-        return [self.host] if isinstance(self.host, str) else list(self.host)
+def _prepare(loop: asyncio.AbstractEventLoop, debug: bool | None, access_log: logging.Logger | None) -> None:
+    if debug is not None:
+        loop.set_debug(debug)
+    if loop.get_debug() and access_log is access_logger:
+        _show_access_log(access_log)
 
 
 async def _serve(
     app: Application | Awaitable[Application],
-    addresses: _Addresses,
-    show: Printer | None,
+    addresses: Addresses,
+    ssl_context: SSLContext | None,
     options: dict[str, Any],  # Any: the arguments of AppRunner, each of its own type
+    show: Printer | None,
+    leash: Leash | None = None,
 ) -> None:
-    """Serve until cancelled, then shut down."""
+    """Serve until cancelled, or retired by the supervisor, then shut down."""
+    if leash is not None:
+        leash.attach()
     runner = AppRunner(app if isinstance(app, Application) else await app, **options)
     try:
         await runner.setup()
-        for site in addresses.sites(runner):
+        for site in addresses.sites(runner, ssl_context):
             await site.start()
         if show is not None:
             names = ", ".join(sorted(site.name for site in runner.sites))
             show(f"======== Running on {names} ========\n(Press CTRL+C to quit)")
-        await asyncio.Event().wait()
+        if leash is None:
+            await asyncio.Event().wait()
+        else:
+            leash.ready()
+            await leash.told_to_retire()
+            await runner.retire(RETIRE_PATIENCE)
     finally:
         await runner.cleanup()
+        if leash is not None:
+            leash.detach()
 
 
 def _show_access_log(logger: logging.Logger) -> None:
@@ -169,7 +184,7 @@ def _show_access_log(logger: logging.Logger) -> None:
         logger.addHandler(logging.StreamHandler())
 
 
-def _run(
+def run_until_exit(
     loop: asyncio.AbstractEventLoop, coroutine: Any
 ) -> None:  # Any: a coroutine; its other type parameters do not matter
     """Run to the end or to a signal, then to the end of the shutdown; then leave nothing behind."""

@@ -1,11 +1,10 @@
 """The server: makes connections for an asyncio listener, turns their exchanges into requests, answers what handlers
-return or raise, and knows all that is open, so that it can be drained. It is callable as a protocol factory.
+return or raise, and refuses what is too much. It is callable as a protocol factory.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from levante.http.accept import AcceptedConnection
@@ -16,9 +15,12 @@ from levante.http.versions import SERVER_SOFTWARE
 
 from .abc import AbstractAccessLogger, AbstractAsyncAccessLogger
 from .access_log import ACCESS_LOG_FORMAT, AccessLogger, access_logger
+from .connection_limit import ConnectionLimit
 from .error_pages import plain_error, server_error
 from .http_exception import HTTPException
+from .open_connections import OpenConnections
 from .request import BaseRequest
+from .request_limit import MAX_IN_FLIGHT, MAX_QUEUED, QUEUE_TIMEOUT, RequestLimit
 from .response import Response, exception_response
 from .stream_response import StreamResponse
 
@@ -32,20 +34,6 @@ KEEPALIVE_TIMEOUT = 3630.0
 that a proxy never reuses a connection that is just being closed. `run_app`, which may face clients directly, uses 75.
 """
 
-CANCEL_GRACE = 5.0
-"""Seconds that a cancelled handler has for its `finally` blocks at shutdown, before its connection is dropped."""
-
-CANCEL_SHARE = 0.2
-"""The same, as the most that it may take of the time for the whole shutdown: who wants that short wants handlers to
-have most of it.
-"""
-
-GOODBYE_TIMEOUT = 5.0
-"""Seconds that the peer of a WebSocket has at shutdown for its own close frame: a browser answers within one round
-trip, and one that is asleep would hold up the end.
-"""
-
-GOING_AWAY = 1001
 INTERNAL_ERROR = 1011
 
 CLIENT_GONE = 499
@@ -53,16 +41,23 @@ CLIENT_GONE = 499
 it.
 """
 
+RETRY_AFTER = "1"
+"""Seconds that a client is asked to wait when there was no place for its request: as long as others waited for one."""
+
 AccessLog = AbstractAccessLogger | AbstractAsyncAccessLogger
 AccessLoggerClass = type[AbstractAccessLogger] | type[AbstractAsyncAccessLogger]
 
 
-class Server:
+class Server(OpenConnections):
     """A protocol factory that serves `handler`, an `async def handler(request) -> StreamResponse`.
 
     Without an application the handler gets a `BaseRequest`, and answers `request.pre_handler_error` itself. Times are
-    in seconds, sizes in bytes. `handler_cancellation` cancels a handler whose client has gone away. Unknown arguments
-    raise TypeError.
+    in seconds, sizes in bytes. `handler_cancellation` cancels a handler whose client has gone away.
+
+    `max_connections` (None: 10,000, or 100 less than the files that the process may have) and
+    `max_connections_per_ip` (None: no limit) are for the sites to keep. Of requests, `max_in_flight` run at once (None:
+    no limit), WebSockets apart; `max_queued` more wait for `queue_timeout` seconds, others get 503 at once; those of
+    which `never_shed` says True run in any case. Unknown arguments raise TypeError.
     """
 
     def __init__(
@@ -87,7 +82,14 @@ class Server:
         max_head_size: int = Limits().max_head_size,
         read_bufsize: int = Limits().read_bufsize,
         server_header: str = SERVER_SOFTWARE,
+        max_connections: int | None = None,
+        max_connections_per_ip: int | None = None,
+        max_in_flight: int | None = MAX_IN_FLIGHT,
+        max_queued: int = MAX_QUEUED,
+        queue_timeout: float = QUEUE_TIMEOUT,
+        never_shed: Callable[[BaseRequest], Awaitable[bool]] | None = None,
     ) -> None:
+        super().__init__(ConnectionLimit(max_connections, per_address=max_connections_per_ip), logger)
         self._handler = handler
         self._request_factory = request_factory
         self._limits = Limits(
@@ -107,16 +109,10 @@ class Server:
         self._tcp_keepalive = tcp_keepalive
         self._handler_cancellation = handler_cancellation
         self._server_header = server_header
-        self._logger = logger
+        self.slots = RequestLimit(max_in_flight, max_queued=max_queued, timeout=queue_timeout)
+        self._never_shed = never_shed
+        self._placeless: set[Exchange] = set()
         self._access = _access_logger(access_log, access_log_class, access_log_format)
-        self._connections: set[AcceptedConnection] = set()
-        self._orphans: set[asyncio.Task[object]] = set()
-        self._websockets: dict[Exchange, WebSocketResponse] = {}
-        self._empty: asyncio.Future[None] | None = None
-        self._draining = False
-        self.requests_count = 0
-
-    # The connections.
 
     def __call__(self) -> AcceptedConnection:
         """A protocol for a connection that is being accepted."""
@@ -131,101 +127,40 @@ class Server:
             logger=self._logger,
         )
 
-    @property
-    def connections(self) -> list[AcceptedConnection]:
-        """The open connections, those that speak WebSocket by now included."""
-        return list(self._connections)
-
-    @property
-    def draining(self) -> bool:
-        """Whether the server is shutting down."""
-        return self._draining
-
-    def connection_made(self, connection: AcceptedConnection) -> None:
-        """For the connections to call."""
-        self._connections.add(connection)
-        if self._draining:
-            connection.close_when_idle()
-
-    def connection_lost(self, connection: AcceptedConnection, _: BaseException | None) -> None:
-        """For the connections to call. A handler that is still running is remembered, so that shutdown can wait for
-        it.
-        """
-        self._connections.discard(connection)
-        current = connection.current
-        if current is not None and current.task is not None and not current.task.done():
-            self._orphans.add(current.task)
-            current.task.add_done_callback(self._orphan_done)
-        self._check_empty()
-
-    def request_started(self, _: AcceptedConnection) -> None:
-        """For the connections to call."""
-        self.requests_count += 1
-
-    def _orphan_done(self, task: "asyncio.Task[object]") -> None:
-        self._orphans.discard(task)
-        self._check_empty()
-
-    def _check_empty(self) -> None:
-        if self._empty is not None and not self._empty.done() and not self._connections and not self._orphans:
-            self._empty.set_result(None)
-
-    # The shutdown.
-
-    def pre_shutdown(self) -> None:
-        """Close idle connections, and have the others close after what they are doing, saying `Connection: close`."""
-        self._draining = True
-        for connection in list(self._connections):
-            connection.close_when_idle()
-
-    async def close_websockets(self) -> None:
-        """Close the open WebSockets with 1001 (going away), all at once."""
-        closing = [_say_goodbye(websocket) for websocket in list(self._websockets.values())]
-        for result in await asyncio.gather(*closing, return_exceptions=True):
-            if isinstance(result, BaseException):
-                self._logger.warning("closing a WebSocket at shutdown failed: %r", result)
-
-    async def shutdown(self, timeout: float | None = None) -> None:
-        """Close the WebSockets and wait until nothing runs any more, then cancel what does, and drop the connections:
-        all of it within `timeout` seconds, whose last part, CANCEL_GRACE at most, is for what is cancelled.
-
-        None does not wait.
-        """
-        self.pre_shutdown()
-        grace = CANCEL_GRACE if timeout is None else min(CANCEL_GRACE, timeout * CANCEL_SHARE)
-        if timeout is not None and await self._end_by_itself(timeout - grace):
-            return
-        running = [connection.current.task for connection in self._connections if connection.current is not None]
-        for task in {*running, *self._orphans}:
-            if task is not None:
-                task.cancel()
-        if not await self._wait_empty(grace):
-            self._logger.warning(
-                "%d connections and %d handlers did not end in time", len(self._connections), len(self._orphans)
-            )
-        for connection in list(self._connections):
-            connection.abort()
-
-    async def _end_by_itself(self, timeout: float) -> bool:
-        """Whether everything has ended within `timeout`, after the peers of WebSockets were told to end."""
-        closing = asyncio.create_task(self.close_websockets())
-        try:
-            return await self._wait_empty(timeout)
-        finally:
-            closing.cancel()
-            await asyncio.wait((closing,))
-
-    async def _wait_empty(self, timeout: float) -> bool:
-        if not self._connections and not self._orphans:
-            return True
-        self._empty = asyncio.get_running_loop().create_future()
-        done, _ = await asyncio.wait((self._empty,), timeout=timeout)
-        self._empty = None
-        return bool(done)
+    # The places of requests.
 
     def websocket_opened(self, exchange: Exchange, websocket: "WebSocketResponse") -> None:
         """A request has become a WebSocket."""
-        self._websockets[exchange] = websocket
+        super().websocket_opened(exchange, websocket)
+        self.leave_place(exchange)
+
+    def leave_place(self, exchange: Exchange) -> None:
+        """No longer count a request among those in flight: it may stay for hours and do next to nothing, as a WebSocket
+        does, or a stream of events.
+        """
+        if exchange not in self._placeless:
+            self._placeless.add(exchange)
+            self.slots.leave()
+
+    async def _find_place(self, request: BaseRequest) -> bool:
+        """Whether a request may run although all places are taken: in one that becomes free, or in none."""
+        exchange = request.exchange
+        if exchange.error is not None or (self._never_shed is not None and await self._never_shed(request)):
+            self._placeless.add(exchange)
+            return True
+        if not await self.slots.wait():
+            return False
+        if exchange.transport is None:  # it has left the queue by itself
+            self.slots.leave()
+            return False
+        return True
+
+    async def _shed(self, request: BaseRequest) -> StreamResponse:
+        """503, and when to come again."""
+        self.sampled.tell("shed", "%d requests are in flight: others are refused with 503", self.slots.running)
+        answer = Response(status=503, text="503 Service Unavailable\n", headers={"Retry-After": RETRY_AFTER})
+        await self._send_instead(request, answer)
+        return answer
 
     # A request.
 
@@ -237,6 +172,14 @@ class Server:
         logs = access is not None and access.enabled
         start = asyncio.get_running_loop().time() if logs else 0.0
         response: StreamResponse | None = None
+        slots = self.slots
+        if slots.running < slots.maximum:
+            slots.running += 1
+        elif not await self._find_place(request):
+            response = await self._shed(request)
+            if logs and access is not None:
+                await self._log(access, request, response, start)
+            return
         try:
             try:
                 response = await self._handler(request)
@@ -251,6 +194,10 @@ class Server:
             if logs and access is not None:
                 await self._log(access, request, response, start)
         finally:
+            if self._placeless and exchange in self._placeless:
+                self._placeless.remove(exchange)
+            else:
+                slots.leave()
             if request.files:
                 await request.close_files()
             websocket = self._websockets.pop(exchange, None) if self._websockets else None
@@ -314,12 +261,6 @@ def _is_cancelled() -> bool:
     """Whether somebody has cancelled this very task: not only what its handler was waiting for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-async def _say_goodbye(websocket: "WebSocketResponse") -> None:
-    with suppress(TimeoutError):  # the connection has been dropped then
-        async with asyncio.timeout(GOODBYE_TIMEOUT):
-            await websocket.close(code=GOING_AWAY, message=b"Server shutdown")
 
 
 def _checked(answer: object) -> StreamResponse:

@@ -5,12 +5,13 @@ import errno
 import os
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from pathlib import Path
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Protocol, cast
 
 from yarl import URL
+
+from .binding import AddressInfo, bind_tcp, bind_unix, inode, remove_unix
+from .listener import Listening, listen
 
 if TYPE_CHECKING:
     from .server import Server
@@ -30,6 +31,33 @@ class ListenError(OSError):
         super().__init__(cause.errno, f"cannot listen at {name}: {why}")
 
 
+def default_port(*, secure: bool) -> int:
+    """The port where none is given: 8080, with TLS 8443."""
+    return 8443 if secure else 8080
+
+
+def tcp_name(host: str | None, port: int, *, secure: bool) -> str:
+    """A TCP address as a URL."""
+    return str(URL.build(scheme=_scheme(secure=secure), host=host or "0.0.0.0", port=port))  # noqa: S104  # shown, not bound
+
+
+def unix_name(path: str, *, secure: bool) -> str:
+    """The path of a Unix socket in the form of a URL."""
+    return f"{_scheme(secure=secure)}://unix:{path}:"
+
+
+def socket_name(sock: socket.socket, *, secure: bool) -> str:
+    """The address of a bound socket as a URL."""
+    if getattr(socket, "AF_UNIX", None) is not None and sock.family == socket.AF_UNIX:
+        return unix_name(sock.getsockname(), secure=secure)
+    host, port = sock.getsockname()[:2]
+    return tcp_name(host, port, secure=secure)
+
+
+def _scheme(*, secure: bool) -> str:
+    return "https" if secure else "http"
+
+
 class SiteOwner(Protocol):
     """What a site needs of its runner."""
 
@@ -46,11 +74,10 @@ class BaseSite(ABC):
         if runner.server is None:
             raise RuntimeError("call `await runner.setup()` before making a site")
         self._runner = runner
-        # Connections are protocols by their methods: a compiled class cannot inherit from asyncio's.
-        self._factory = cast("Callable[[], asyncio.BaseProtocol]", runner.server)
+        self._server = runner.server
         self._ssl_context = ssl_context
         self._backlog = backlog
-        self._listener: asyncio.AbstractServer | None = None
+        self._listeners: list[Listening] = []
 
     @property
     @abstractmethod
@@ -58,13 +85,13 @@ class BaseSite(ABC):
         """The address as a URL."""
 
     @abstractmethod
-    async def _listen(self, loop: asyncio.AbstractEventLoop) -> asyncio.AbstractServer:
-        """Begin to listen."""
+    async def _bind(self) -> list[socket.socket]:
+        """The sockets to listen at."""
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
         """The listening sockets, none before `start`."""
-        return tuple(getattr(self._listener, "sockets", None) or ())
+        return tuple(sock for listener in self._listeners for sock in listener.sockets)
 
     async def start(self) -> None:
         """Begin to accept connections. ListenError (an OSError) when that cannot be; RuntimeError when started
@@ -72,19 +99,22 @@ class BaseSite(ABC):
         """
         self._runner.register_site(self)
         try:
-            self._listener = await self._listen(asyncio.get_running_loop())
+            for sock in await self._bind():
+                listener = await listen(self._server, sock, ssl_context=self._ssl_context, backlog=self._backlog)
+                self._listeners.append(listener)
         except OSError as exc:
-            self._runner.unregister_site(self)
+            await self.stop()
             raise ListenError(self.name, exc) from exc
         except BaseException:
-            self._runner.unregister_site(self)
+            await self.stop()
             raise
 
     async def stop(self) -> None:
         """Stop to accept; connections that are open stay open."""
         self._runner.unregister_site(self)
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
 
 
 class TCPSite(BaseSite):
@@ -105,7 +135,7 @@ class TCPSite(BaseSite):
     ) -> None:
         super().__init__(runner, ssl_context=ssl_context, backlog=backlog)
         self._host = host
-        self._port = (8443 if ssl_context else 8080) if port is None else port
+        self._port = default_port(secure=ssl_context is not None) if port is None else port
         self._reuse_address = reuse_address
         self._reuse_port = reuse_port
 
@@ -116,18 +146,14 @@ class TCPSite(BaseSite):
 
     @property
     def name(self) -> str:
-        scheme = "https" if self._ssl_context else "http"
-        return str(URL.build(scheme=scheme, host=self._host or "0.0.0.0", port=self.port))  # noqa: S104  # shown, not bound
+        return tcp_name(self._host, self.port, secure=self._ssl_context is not None)
 
-    async def _listen(self, loop: asyncio.AbstractEventLoop) -> asyncio.AbstractServer:
-        return await loop.create_server(
-            self._factory,
-            self._host,
-            self._port,
-            ssl=self._ssl_context,
-            backlog=self._backlog,
-            reuse_address=self._reuse_address,
-            reuse_port=self._reuse_port,
+    async def _bind(self) -> list[socket.socket]:
+        infos = await asyncio.get_running_loop().getaddrinfo(
+            self._host or None, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        return bind_tcp(
+            cast("list[AddressInfo]", infos), reuse_address=self._reuse_address, reuse_port=self._reuse_port
         )
 
 
@@ -143,19 +169,16 @@ class UnixSite(BaseSite):
 
     @property
     def name(self) -> str:
-        return f"{'https' if self._ssl_context else 'http'}://unix:{self._path}:"
+        return unix_name(self._path, secure=self._ssl_context is not None)
 
-    async def _listen(self, loop: asyncio.AbstractEventLoop) -> asyncio.AbstractServer:
-        listener = await loop.create_unix_server(
-            self._factory, self._path, ssl=self._ssl_context, backlog=self._backlog
-        )
-        self._inode = _inode(self._path)
-        return listener
+    async def _bind(self) -> list[socket.socket]:
+        sock = bind_unix(self._path)
+        self._inode = inode(self._path)
+        return [sock]
 
     async def stop(self) -> None:
         await super().stop()
-        if self._inode and _inode(self._path) == self._inode:
-            _unlink(self._path)
+        remove_unix(self._path, self._inode)
         self._inode = 0
 
 
@@ -172,30 +195,11 @@ class SockSite(BaseSite):
     ) -> None:
         super().__init__(runner, ssl_context=ssl_context, backlog=backlog)
         self._sock = sock
-        scheme = "https" if ssl_context else "http"
-        if getattr(socket, "AF_UNIX", None) is not None and sock.family == socket.AF_UNIX:
-            self._name = f"{scheme}://unix:{sock.getsockname()}:"
-        else:
-            host, port = sock.getsockname()[:2]
-            self._name = str(URL.build(scheme=scheme, host=host, port=port))
+        self._name = socket_name(sock, secure=ssl_context is not None)
 
     @property
     def name(self) -> str:
         return self._name
 
-    async def _listen(self, loop: asyncio.AbstractEventLoop) -> asyncio.AbstractServer:
-        return await loop.create_server(self._factory, sock=self._sock, ssl=self._ssl_context, backlog=self._backlog)
-
-
-# A socket's file is in the memory of the system: nothing here waits for a disk.
-
-
-def _inode(path: str) -> int:
-    try:
-        return Path(path).stat().st_ino
-    except FileNotFoundError:
-        return 0
-
-
-def _unlink(path: str) -> None:
-    Path(path).unlink(missing_ok=True)
+    async def _bind(self) -> list[socket.socket]:
+        return [self._sock]
