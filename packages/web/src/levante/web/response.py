@@ -24,6 +24,9 @@ __all__ = ["ContentCoding", "Response", "StreamResponse", "exception_response", 
 
 DEFAULT_CHARSET = "utf-8"
 
+TEXT_FIELDS = (("Content-Type", "text/plain; charset=utf-8"),)
+"""The header fields of a response that was made from a text and nothing else."""
+
 
 class Response(StreamResponse):
     """A response with its body.
@@ -48,12 +51,24 @@ class Response(StreamResponse):
         zlib_executor_size: int = EXECUTOR_THRESHOLD,
         zlib_executor: Executor | None = None,
     ) -> None:
-        super().__init__(status=status, reason=reason, headers=headers)
+        self._set_up(status, reason, headers)
         self._zlib_executor_size = zlib_executor_size
         self._zlib_executor = zlib_executor
         self._body: bytes | Payload | None = None
         if body is not None and text is not None:
             raise ValueError("body and text are both given; a response has one body")
+        if text is not None and headers is None and content_type is None and charset is None:
+            self._initial = TEXT_FIELDS
+            self._body = text.encode()
+            return
+        self._choose_type(content_type, charset, is_text=text is not None)
+        if text is not None:
+            declared = charset if self._headers is None else self.charset
+            self._body = text.encode(declared or DEFAULT_CHARSET)
+        elif body is not None:
+            self.body = body
+
+    def _choose_type(self, content_type: str | None, charset: str | None, *, is_text: bool) -> None:
         if content_type is not None and ";" in content_type and "charset" in content_type.lower():
             raise ValueError(
                 f"the charset belongs into the argument charset, not into content_type; got {content_type!r}"
@@ -63,17 +78,12 @@ class Response(StreamResponse):
                 raise ValueError(
                     "the type of the body is given twice, by the header Content-Type and by content_type or charset"
                 )
-        elif text is not None:
+        elif is_text:
             self._set_type(content_type or "text/plain", charset or DEFAULT_CHARSET)
         elif content_type is not None:
             self._set_type(content_type, charset)
         elif charset is not None:
             self._set_type("application/octet-stream", charset)
-        if text is not None:
-            declared = charset if self._headers is None else self.charset
-            self._body = text.encode(declared or DEFAULT_CHARSET)
-        elif body is not None:
-            self.body = body
 
     def _set_type(self, content_type: str, charset: str | None) -> None:
         value = content_type if charset is None else f"{content_type}; charset={charset}"
@@ -179,10 +189,11 @@ class Response(StreamResponse):
         """Send head and body in one write if nothing waits or wants to see them before: True when that was all. For
         the server, and not for subclasses.
         """
-        if self._request is not None or request.has_prepare_hooks or not self._is_simple():
+        body = self._ready_body()
+        if body is None or self._request is not None or request.has_prepare_hooks:
             return False
         self._request = request
-        self._respond(request)
+        self._respond(request, body)
         return not request.exchange.connection.write_paused
 
     async def send(self, request: "BaseRequest") -> None:
@@ -191,10 +202,11 @@ class Response(StreamResponse):
                 self._request = request
                 self._add_defaults(request)
                 await request.prepare_hook(self)
-                if self._is_simple():
-                    self._respond(request)
-                else:
+                body = self._ready_body()
+                if body is None:
                     await self._begin(request)
+                else:
+                    self._respond(request, body)
             if not self._finished:
                 await super().send(request)
             elif self._exchange is not None:
@@ -203,20 +215,19 @@ class Response(StreamResponse):
             if isinstance(self._body, Payload):
                 await self._body.close()
 
-    def _is_simple(self) -> bool:
-        """Whether the body is at hand as it is to be sent, and its length nobody's business but ours."""
-        return not (
-            self._compression
-            or self._chunked
-            or isinstance(self._body, Payload)
-            or (self._headers is not None and "Content-Length" in self._headers)
-        )
-
-    def _respond(self, request: "BaseRequest") -> None:
+    def _ready_body(self) -> bytes | None:
+        """The body, if it is at hand as it is to be sent, and its length nobody's business but ours."""
+        if self._compression or self._chunked or (self._headers is not None and "Content-Length" in self._headers):
+            return None
         body = self._body
+        if body is None:
+            return b""
+        return body if type(body) is bytes else None
+
+    def _respond(self, request: "BaseRequest", body: bytes) -> None:
         headers: Headers = self._initial
         status = self._status
-        if not isinstance(body, bytes) or (
+        if (
             (status != 200 or request.method == "CONNECT")
             and request.method != "HEAD"
             and has_empty_body(request.method, status)

@@ -66,6 +66,10 @@ class StreamResponse(StateMapping, CookieMixin):
     )
 
     def __init__(self, *, status: int = 200, reason: str | None = None, headers: "LooseHeaders | None" = None) -> None:
+        self._set_up(status, reason, headers)
+
+    def _set_up(self, status: int, reason: str | None, headers: "LooseHeaders | None") -> None:
+        """What __init__ does, by position: a Response is made for every request, and keywords cost twice as much."""
         self._state = None
         self._initial: tuple[tuple[str, str], ...] = ()
         self._headers: CIMultiDict[str] | None = None if headers is None else CIMultiDict(headers)
@@ -79,7 +83,7 @@ class StreamResponse(StateMapping, CookieMixin):
         self._coding: ContentCoding | None = None
         self._strategy: int | None = None
         self._encoder: Encoder | None = None
-        self._status = int(status)
+        self._status = status if type(status) is int else int(status)
         if reason is not None:
             refuse_line_breaks("reason", reason)
         self._reason = reason
