@@ -4,6 +4,7 @@ import base64
 import gzip
 import random
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -202,7 +203,7 @@ async def test_classes_can_be_exchanged_and_responses_released() -> None:
     class Response:
         def __init__(self, awaitable: bool) -> None:
             self.headers = CIMultiDict({"Content-Type": TYPE})
-            self.content = Source(BODY)
+            self.content = Source(b"--b\r\n\r\nx\r\n" * 2000 + BODY)
             self.released = 0
             self._awaitable = awaitable
 
@@ -213,11 +214,15 @@ async def test_classes_can_be_exchanged_and_responses_released() -> None:
             self.released += 1
             return nothing() if self._awaitable else None
 
+    body = b"--b\r\n\r\nx\r\n" * 1001 + b"--b--"
+    with pytest.raises(LimitExceeded):
+        await reader(body).release()
+    await reader(body, max_parts=1001).release()
     for awaitable in (True, False):
         response = Response(awaitable)
         wrapper = MyReader.from_response(response)
         parts = [part async for part in wrapper]
-        assert [type(part) for part in parts] == [MyPart] * 3
+        assert [type(part) for part in parts] == [MyPart] * 2003  # a response may go on for ever
         assert wrapper.at_eof()
         assert response.released == 1
 
@@ -286,6 +291,38 @@ async def test_quoted_printable(step: int) -> None:
     part = await only_part(b"=C3=A9 soft=\r\n break", "Content-Transfer-Encoding: quoted-printable", step=step)
     part.chunk_size = 2
     assert await part.text() == "é soft break"
+
+
+@pytest.mark.parity("W8")
+@pytest.mark.hardening("M05")
+@pytest.mark.parametrize("step", [7, 65536])
+@pytest.mark.parametrize(
+    ("encoding", "data", "decoded"),
+    [
+        ("base64", b"e" + b"\r\n" * 200_000 + b"A==", b"x"),
+        ("base64", b"eHh4" + b"!" * 400_000, b"xxx"),
+        ("quoted-printable", b"=" * 400_000 + b"x", None),
+        ("quoted-printable", b"=41" * 100_000, b"A" * 100_000),
+    ],
+)
+async def test_coded_noise_is_linear(encoding: str, data: bytes, decoded: bytes | None, step: int) -> None:
+    start = time.process_time()
+    part = await only_part(data, f"Content-Transfer-Encoding: {encoding}", step=step)
+    found = await part.read(decode=True)
+    assert decoded in (None, bytes(found))
+    part = await only_part(data, f"Content-Transfer-Encoding: {encoding}", step=step)
+    assert b"".join([chunk async for chunk in part]) == data
+    assert time.process_time() - start < 20  # CPU seconds; quadratic work would take many minutes
+
+
+@pytest.mark.parity("W8")
+async def test_noise_between_base64_is_capped_as_reading_is() -> None:
+    data = b"e" + b"\n" * 10_000 + b"A=="
+    part = await only_part(data, "Content-Transfer-Encoding: base64", client_max_size=5000)
+    with pytest.raises(LimitExceeded):
+        await part.read_chunk(10)
+    with pytest.raises(ValueError, match="at least 1"):
+        await part.read_chunk(0)
 
 
 @pytest.mark.parity("W8")
@@ -431,6 +468,24 @@ async def test_a_part_is_passed_on_decoded() -> None:
     with pytest.raises(RuntimeError, match="read already"):
         await payload.as_bytes()
     assert "Content-Disposition" not in get_payload(await only_part(b"")).headers
+
+
+TEXT = st.lists(st.sampled_from([b"=", b"a", b" ", b"\t", b"\r\n", b"\xc3\xa9", b".", b"0"]), max_size=60).map(b"".join)
+
+
+@given(TEXT, st.sampled_from(["base64", "quoted-printable"]), st.integers(1, 60), st.integers(1, 30))
+async def test_coded_content_is_read_back_in_chunks_of_any_size(
+    content: bytes, encoding: str, step: int, size: int
+) -> None:
+    writer = MultipartWriter(boundary="b")
+    writer.append(content, {"Content-Transfer-Encoding": encoding})
+    part = await MultipartReader(writer.headers, Source(await writer.as_bytes(), step)).next()
+    assert isinstance(part, BodyPartReader)
+    decoded = b""
+    while chunk := await part.read_chunk(size):
+        assert len(chunk) <= size + 5
+        decoded += part.decode(chunk)
+    assert decoded == content
 
 
 @given(st.lists(st.binary(max_size=100), max_size=5), st.integers(1, 60))

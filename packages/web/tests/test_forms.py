@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -212,3 +213,49 @@ async def test_a_form_after_its_body_was_read_and_the_other_way_round(serve: Any
     assert (await served.request("POST", "/", URLENCODED, b"a=1")).text == '[3, "1"]'
     assert (await served.request("POST", "/?form%20first", URLENCODED, b"a=1")).text == '[3, "1"]'
     assert (await served.request("POST", "/", MULTIPART, body)).text == f'[{len(body)}, "1"]'
+
+
+@pytest.mark.parity("S23", "W7")
+@pytest.mark.parametrize(("limit", "status"), [(0, 200), (1000, 200), (999, 413)])
+async def test_parts_read_whole_are_held_to_the_limit_of_the_application(serve: Any, limit: int, status: int) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        async for each in await request.multipart():
+            try:
+                await each.read()
+            except web.HTTPRequestEntityTooLarge as error:
+                assert (error.max_size, error.actual_size) == (999, 1000)
+                raise
+        return web.Response()
+
+    app = web.Application(client_max_size=limit)
+    app.router.add_post("/", handler)
+    body = part('name="a"', b"x" * 1000) + b"--B--\r\n"
+    assert (await (await serve(app)).request("POST", "/", MULTIPART, body)).status == status
+
+
+@pytest.mark.parity("S24")
+@pytest.mark.hardening("M08")
+async def test_the_disk_is_touched_in_threads_and_small_files_never_reach_it(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many small files hold no descriptors."""
+    touched: list[bool] = []
+
+    class Spooled(forms.tempfile.SpooledTemporaryFile):  # type: ignore[type-arg]
+        def rollover(self) -> None:
+            touched.append(threading.current_thread() is threading.main_thread())
+            super().rollover()
+
+    monkeypatch.setattr(forms.tempfile, "SpooledTemporaryFile", Spooled)
+    monkeypatch.setattr(forms, "SPOOL_SIZE", 1000)
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=str(len(await request.post())))
+
+    served = await serve(handler)
+    small = part('name="a"; filename=a', b"x" * 1000) * 500
+    large = part('name="b"; filename=b', b"x" * 1001)
+    answer = await served.request("POST", "/", MULTIPART, small + b"--B--\r\n")
+    assert (answer.text, touched) == ("500", [])
+    answer = await served.request("POST", "/", MULTIPART, large * 2 + small + b"--B--\r\n")
+    assert (answer.text, touched) == ("502", [False, False])

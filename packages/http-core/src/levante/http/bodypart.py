@@ -6,6 +6,7 @@ capped, in raw form and decoded."""
 import asyncio
 import binascii
 import json
+import re
 import sys
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
@@ -34,6 +35,10 @@ CHUNK_SIZE: Final = 8192
 """Bytes that read_chunk() gives at most, unless asked otherwise; aiohttp's."""
 
 _PLAIN_ENCODINGS: Final = ("", "7bit", "8bit", "binary")
+
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/=]")
+_NOT_BASE64: Final = bytes(octet for octet in range(256) if _BASE64.match(bytes((octet,))) is None)
+_ESCAPE_SIZE: Final = 3  # of quoted-printable: `=C3`, or `=` and the line end
 
 
 class PartContent:
@@ -137,16 +142,42 @@ class BodyPartReader:
     async def read_chunk(self, size: int = CHUNK_SIZE) -> bytes:
         """At most about `size` raw bytes; b"" at the end. Chunks of a coded part are cut so that each can be
         decoded by itself."""
+        if size < 1:
+            raise ValueError(f"expected a chunk size of at least 1, got {size}")
         if not await self._fill():
             return b""
         data = self._take(size)
         encoding = self._transfer_encoding()
         if encoding == "base64":
-            while (missing := -_count_base64(data) % 4) and await self._fill():
-                data += self._take(missing)
-        elif encoding == "quoted-printable":
-            while b"=" in data[-2:] and await self._fill():
-                data += self._take(1)
+            return await self._with_whole_quartets(data)
+        if encoding == "quoted-printable":
+            return await self._with_whole_escapes(data)
+        return data
+
+    async def _with_whole_quartets(self, data: bytes) -> bytes:
+        """The data with what its last four characters of base64 lack; what stands between them has no limit but that
+        of read()."""
+        pieces = [data]
+        size = len(data)
+        missing = -_count_base64(data) % 4
+        while missing and await self._fill():
+            found = _BASE64.search(self._held, self._position)
+            start = found.start() if found is not None else len(self._held)
+            piece = self._take(start - self._position + missing)
+            missing -= _count_base64(piece)
+            pieces.append(piece)
+            size += len(piece)
+            self._check_size(size)
+        return b"".join(pieces)
+
+    async def _with_whole_escapes(self, data: bytes) -> bytes:
+        """The data up to an escape that its end cuts; where it has nothing before that, with the rest of it."""
+        cut = data.find(b"=", max(0, len(data) - 2))
+        if cut > 0:
+            self._position -= len(data) - cut
+            return data[:cut]
+        while cut == 0 and len(data) < _ESCAPE_SIZE and await self._fill():
+            data += self._take(_ESCAPE_SIZE - len(data))
         return data
 
     async def readline(self) -> bytes:
@@ -343,6 +374,3 @@ class BodyPartReaderPayload(Payload):
 def _count_base64(data: bytes) -> int:
     """Characters of base64 in the data, line ends and other noise left out."""
     return len(data.translate(None, _NOT_BASE64))
-
-
-_NOT_BASE64: Final = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))

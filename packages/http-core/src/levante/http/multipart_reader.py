@@ -32,9 +32,10 @@ class MultipartReader:
     """The parts of a multipart body.
 
     `headers` are those of the message or of the part around it. `client_max_size` caps what read() of one part may
-    hold, `max_field_size` and `max_headers` one header line of a part and their number. Beyond `client_max_size` an
-    error of `max_size_error_cls(max_size, actual_size)` is raised, by default LimitExceeded. The constructor raises
-    MalformedContent (a ValueError, 400) for a Content-Type that is not multipart or has no good boundary.
+    hold, `max_field_size` and `max_headers` one header line of a part and their number, `max_parts` the parts, those
+    of nested bodies apart. Beyond `client_max_size` an error of `max_size_error_cls(max_size, actual_size)` is raised,
+    by default LimitExceeded. The constructor raises MalformedContent (a ValueError, 400) for a Content-Type that is
+    not multipart or has no good boundary.
     """
 
     part_reader_cls: ClassVar[type[BodyPartReader]] = BodyPartReader
@@ -49,23 +50,22 @@ class MultipartReader:
         client_max_size: int = sys.maxsize,
         max_field_size: int = 8190,
         max_headers: int = 128,
+        max_parts: int = 1000,
         max_size_error_cls: Callable[[int, int], Exception] | None = None,
-        depth: int = 1,
     ) -> None:
-        if depth > MAX_MULTIPART_DEPTH:
-            raise MalformedContent(f"multipart bodies are nested more than {MAX_MULTIPART_DEPTH} deep")
         content_type = headers.get(CONTENT_TYPE, "")
         self.headers = headers
         self._options: dict[str, Any] = {
             "client_max_size": client_max_size,
             "max_field_size": max_field_size,
             "max_headers": max_headers,
+            "max_parts": max_parts,
             "max_size_error_cls": max_size_error_cls,
         }
-        self._depth = depth
+        self.depth = 1  # of the body: 2 inside a part of another one, and so on
         self._is_form = content_type.lstrip().lower().startswith("multipart/form-data")
         self._content = content
-        limits = MultipartLimits(max_headers=max_headers, max_header_size=max_field_size)
+        limits = MultipartLimits(max_parts=max_parts, max_headers=max_headers, max_header_size=max_field_size)
         self._decoder = MultipartDecoder(multipart_boundary(content_type), limits=limits)
         self._events: deque[MultipartEvent] = deque()
         self._part: PartContent | None = None
@@ -76,8 +76,9 @@ class MultipartReader:
     def from_response(
         cls, response: Any
     ) -> "MultipartResponseWrapper":  # a client response: headers, content, release()
-        """The parts of a client response, which is released with the last one."""
-        return cls.response_wrapper_cls(response, cls(response.headers, response.content))
+        """The parts of a client response, which is released with the last one. There may be any number of them: the
+        pictures of a camera (`multipart/x-mixed-replace`) have no end."""
+        return cls.response_wrapper_cls(response, cls(response.headers, response.content, max_parts=sys.maxsize))
 
     def __aiter__(self) -> AsyncIterator["MultipartReader | BodyPartReader"]:
         return self
@@ -120,8 +121,11 @@ class MultipartReader:
 
     def _reader_of(self, headers: Mapping[str, str], content: PartContent) -> "MultipartReader | BodyPartReader":
         if headers.get(CONTENT_TYPE, "").lstrip().lower().startswith("multipart/"):
-            reader_class = self.multipart_reader_cls or type(self)
-            return reader_class(headers, content, depth=self._depth + 1, **self._options)
+            if self.depth == MAX_MULTIPART_DEPTH:
+                raise MalformedContent(f"multipart bodies are nested more than {MAX_MULTIPART_DEPTH} deep")
+            reader = (self.multipart_reader_cls or type(self))(headers, content, **self._options)
+            reader.depth = self.depth + 1
+            return reader
         return self.part_reader_cls(
             headers,
             content,
