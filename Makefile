@@ -10,7 +10,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup new-service run test lint types bench docs lock clean
+.PHONY: help setup new-service run test fuzz sanitize lint types bench docs lock clean
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
 
@@ -32,6 +32,15 @@ run: ## NAME=shop: serve services/shop on http://127.0.0.1:8000 with autoreload;
 
 test: setup ## every test of the repository, the engines in both forms; ONLY="web client" takes some suites
 	@$(BIN)/python scripts/test.py $(ONLY)
+
+fuzz: SECONDS ?= 60
+fuzz: setup ## the parsers, SECONDS=60 each group, two at a time; TARGET=h1-server takes one; SEED=, INPUT=file, KEEP=1
+	@$(BIN)/python scripts/fuzz.py $(TARGET) --seconds $(SECONDS) \
+		$(if $(SEED),--seed $(SEED)) $(if $(INPUT),--input '$(INPUT)') $(if $(KEEP),--keep)
+
+sanitize: SECONDS ?= 600
+sanitize: setup ## the engines built with AddressSanitizer and UBSan: their tests, then SECONDS=600 of fuzzing; TARGET=h1-server
+	@$(BIN)/python scripts/sanitize.py --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET)) $(if $(SEED),--seed $(SEED))
 
 lint: setup ## ruff: rules and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
