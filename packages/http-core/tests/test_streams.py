@@ -91,6 +91,14 @@ class TestReading:
         with pytest.raises(ValueError, match="separator"):
             await stream(b"x").readuntil(b"")
 
+    async def test_a_separator_that_never_comes_is_refused_as_it_arrives(self) -> None:
+        reader = stream(b"x" * 150, eof=False)
+        task = asyncio.ensure_future(reader.readuntil(b"\r\n"))
+        await asyncio.sleep(0)
+        reader.feed_data(b"y" * 51)
+        with pytest.raises(LineTooLong):
+            await task
+
     async def test_many_lines_in_one_piece_take_linear_time(self) -> None:
         reader = stream(b"line\n" * 100_000, limit=1_000_000)
         started = time.process_time()
@@ -117,6 +125,37 @@ class TestReading:
         reader.feed_eof()
         assert await reader.readchunk() == (b"", False)
 
+    async def test_chunks_and_other_reads_mixed(self) -> None:
+        reader = StreamReader(None, 100)
+        reader.feed_data(b"abcdef", [2, 4, 6])
+        assert await reader.readexactly(3) == b"abc"  # the end of the first chunk is passed over
+        assert await reader.readchunk() == (b"d", True)
+        assert await reader.read(2) == b"ef"
+        assert await reader.readchunk() == (b"", True)
+        reader.feed_eof()
+        assert [chunk async for chunk in reader.iter_chunks()] == []
+
+    async def test_readany_is_what_was_there_when_it_was_called(self) -> None:
+        class Feeding(Flow):
+            def resume_reading(self) -> None:
+                super().resume_reading()
+                reader.feed_data(b"more")
+
+        reader = StreamReader(Feeding(), 4)
+        reader.feed_data(b"12345")
+        reader.feed_data(b"6789")
+        assert await reader.readany() == b"123456789"
+        assert await reader.readany() == b"more"
+
+    @pytest.mark.parametrize("n", [-1, -5])
+    async def test_sizes_that_are_none(self, n: int) -> None:
+        with pytest.raises(ValueError, match="bytes from 0"):
+            await stream(b"abc").readexactly(n)
+        with pytest.raises(ValueError, match="bytes from 1"):
+            stream(b"abc").iter_chunked(n + 1)
+        assert await stream(b"abc").readexactly(0) == b""
+        assert await stream(b"abc").read(n) == b"abc"
+
     async def test_iterators(self) -> None:
         assert [p async for p in stream(b"abc", b"de").iter_chunked(2)] == [b"ab", b"cd", b"e"]
         assert [p async for p in stream(b"abc", b"de").iter_any()] == [b"abcde"]
@@ -125,8 +164,10 @@ class TestReading:
     async def test_nowait_and_unread(self) -> None:
         reader = stream(b"abc", eof=False)
         assert reader.read_nowait(2) == b"ab"
-        reader.unread_data(b"xy")
-        reader.unread_data(b"")
+        with pytest.warns(DeprecationWarning, match="unread_data"):
+            reader.unread_data(b"xy")
+        with pytest.warns(DeprecationWarning):
+            reader.unread_data(b"")
         assert reader.read_nowait() == b"xyc"
         assert reader.read_nowait() == b""
 
@@ -141,6 +182,28 @@ class TestReading:
         reader.feed_data(b"x")
         reader.feed_eof()
         assert await task == b"x"
+
+    @pytest.mark.parametrize("call", ["read", "readany", "readchunk", "readline", "readexactly"])
+    async def test_a_second_reader_takes_nothing_away(self, call: str) -> None:
+        reader = stream(b"abc", eof=False)
+        task = asyncio.ensure_future(reader.readexactly(5))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="only one"):
+            await getattr(reader, call)(*([1] if call == "readexactly" else []))
+        reader.feed_data(b"de")
+        assert await task == b"abcde"
+
+    @pytest.mark.parametrize("call", ["read", "readany", "readchunk", "readline", "readexactly"])
+    async def test_a_cancelled_reader_leaves_everything(self, call: str) -> None:
+        reader = stream(eof=False)
+        task = asyncio.ensure_future(getattr(reader, call)(*([4] if call == "readexactly" else [])))
+        await asyncio.sleep(0)
+        task.cancel()
+        late = asyncio.ensure_future(reader.readexactly(4))  # begins before the other has noticed
+        await asyncio.sleep(0)
+        assert task.cancelled()
+        reader.feed_data(b"abcd")
+        assert await late == b"abcd"
 
     @pytest.mark.parametrize("call", ["read", "readany", "readchunk", "readline"])
     async def test_waiting(self, call: str) -> None:
@@ -184,6 +247,19 @@ class TestEnd:
         with pytest.raises(ValueError, match="cut"):
             reader.read_nowait()
         await reader.wait_eof()
+
+    async def test_a_callback_that_fails_is_reported_and_no_more(self) -> None:
+        reported: list[dict[str, object]] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: reported.append(context))
+        reader = stream(eof=False)
+        called: list[int] = []
+        reader.on_eof(lambda: 1 // 0)
+        reader.on_eof(lambda: called.append(1))
+        reader.feed_eof()
+        loop.set_exception_handler(None)
+        assert called == [1]
+        assert "on_eof" in str(reported[0]["message"])
 
     async def test_error_while_waiting(self) -> None:
         reader = stream(eof=False)
@@ -244,3 +320,29 @@ class TestFlow:
         assert fed == 201
         await reader.readany()
         assert not flow.paused
+
+    async def test_iterating_by_large_pieces_raises_the_marks(self) -> None:
+        flow = Flow()
+        reader = stream(b"x" * 201, eof=False, flow=flow)
+        assert flow.paused
+        pieces = reader.iter_chunked(1000)
+        assert not flow.paused
+        reader.feed_data(b"x" * 799)
+        reader.feed_eof()
+        assert [len(piece) async for piece in pieces] == [1000]
+
+    @pytest.mark.parity("V23")
+    @pytest.mark.parametrize("call", ["read_nowait", "readany", "readchunk"])
+    async def test_tiny_chunks_cost_linear_time(self, call: str) -> None:
+        """200,000 chunks of one byte, fed as far as the marks allow."""
+        flow = Flow()
+        reader = StreamReader(flow, 1 << 16)
+        left, read = 200_000, 0
+        started = time.process_time()
+        while read < 200_000:
+            while left and not flow.paused:
+                reader.feed_data(b"x", [1])
+                left -= 1
+            piece = reader.read_nowait() if call == "read_nowait" else await getattr(reader, call)()
+            read += len(piece[0] if isinstance(piece, tuple) else piece)
+        assert time.process_time() - started < 5

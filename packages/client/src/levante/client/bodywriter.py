@@ -1,6 +1,6 @@
 """The way of a request body into the exchange: encoded if `compress=` says so, shown to the trace, counted."""
 
-from levante.http import ClientExchange, Encoder, encoder
+from levante.http import ClientExchange, EncodedWriter, encoder
 
 from .request import ClientRequest
 from .tracing import Trace, TraceRequestChunkSentParams
@@ -10,29 +10,30 @@ class BodyWriter:
     """Where a payload writes to: through the encoder of `compress=`, past the trace, into the exchange. `sent`
     counts bytes."""
 
-    __slots__ = ("_encoder", "_exchange", "_request", "_trace", "sent")
+    __slots__ = ("_coded", "_exchange", "_request", "_trace", "sent")
 
     def __init__(self, exchange: ClientExchange, request: ClientRequest, trace: Trace | None) -> None:
         self._exchange = exchange
         self._request = request
         self.sent = 0
         self._trace = trace if trace is not None and trace.wants(TraceRequestChunkSentParams) else None
-        self._encoder: Encoder | None = encoder(request.compress) if request.compress else None
+        self._coded = EncodedWriter(self._send, encoder(request.compress)) if request.compress else None
 
     async def write(self, data: bytes, /) -> None:
         """Take a piece of the body."""
-        if self._encoder is not None:
-            data = self._encoder.compress(data)
-            if not data:
-                return
+        if self._coded is not None:
+            await self._coded.write(data)
+        else:
+            await self._send(data)
+
+    async def close(self) -> None:
+        """Write what the encoder still holds."""
+        if self._coded is not None:
+            coded, self._coded = self._coded, None
+            await coded.finish()
+
+    async def _send(self, data: bytes) -> None:
         if self._trace is not None:
             await self._trace.send(TraceRequestChunkSentParams(self._request.method, self._request.url, bytes(data)))
         await self._exchange.write(data)
         self.sent += len(data)
-
-    async def close(self) -> None:
-        """Write what the encoder still holds."""
-        if self._encoder is not None:
-            rest, self._encoder = self._encoder.finish(), None
-            if rest:
-                await self.write(rest)

@@ -83,12 +83,12 @@ class ClientResponse:
 
     def __del__(self) -> None:
         transaction = getattr(self, "_transaction", None)
-        if transaction is None or (transaction.ended and transaction.pump is None):
+        if transaction is None or transaction.ended:
             return
         loop = self._request.session.loop
         if loop.is_closed():
             return  # whatever ran is gone with it
-        if not transaction.ended and loop.get_debug():
+        if loop.get_debug():
             text = f"unclosed response {self!r}: release() it or use `async with`"
             warnings.warn(text, ResourceWarning, stacklevel=1, source=self)
         transaction.give_up(released_error())

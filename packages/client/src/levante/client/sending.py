@@ -17,10 +17,11 @@ from levante.http import (
     ResponseHead,
     StringPayload,
 )
+from levante.http.decodedstream import PieceSeen
 
 from .bodywriter import BodyWriter
 from .connector import BaseConnector, Lease
-from .decoding import ChunkSeen, Pump, response_decoder
+from .decoding import readable_body, response_decoder
 from .errors import ClientConnectionResetError, ClientConnectorError, ClientOSError, ServerDisconnectedError
 from .request import IDEMPOTENT_METHODS, ClientRequest
 from .response import CharsetResolver, ClientResponse
@@ -185,13 +186,10 @@ def _make_response(
     sent: Sent,
     options: SendOptions,
 ) -> ClientResponse:
-    content, pump = exchange.body, None
     decoder = response_decoder(_codings(head)) if options.auto_decompress else None
     seen = _chunk_seen(request, options.trace)
-    if (decoder is not None or seen is not None) and not (content.is_eof() and not content.total_bytes):
-        pump = Pump(content, decoder, limit=options.limits.read_bufsize, seen=seen)
-        content = pump.content
-    transaction = Transaction(exchange, lease, sent=sent, content=content, pump=pump)
+    content = readable_body(exchange.body, decoder, limit=options.limits.read_bufsize, seen=seen)
+    transaction = Transaction(exchange, lease, sent=sent, content=content)
     if request.body is not None and not exchange.finished:
         transaction.stop_upload_at_eof()
     response = ClientResponse(request, transaction, head, resolve_charset=options.resolve_charset)
@@ -207,7 +205,7 @@ def _codings(head: ResponseHead) -> bytes | None:
     return b", ".join(value for name, value in head.raw_headers if name.lower() == b"content-encoding")
 
 
-def _chunk_seen(request: ClientRequest, trace: Trace | None) -> ChunkSeen | None:
+def _chunk_seen(request: ClientRequest, trace: Trace | None) -> PieceSeen | None:
     if trace is None or not trace.wants(TraceResponseChunkReceivedParams):
         return None
 

@@ -10,7 +10,6 @@ from levante.http import ClientExchange, Payload, StreamReader
 
 from .bodywriter import BodyWriter
 from .connector import Lease
-from .decoding import Pump
 from .errors import ClientConnectionError
 from .timeouts import Deadline
 from .translation import body_error
@@ -36,7 +35,7 @@ class Sent:
 class Transaction:
     """One request and its response on one connection, from the head of the response on."""
 
-    __slots__ = ("_closer", "content", "deadline", "exchange", "lease", "pump", "sent", "upload")
+    __slots__ = ("_closer", "content", "deadline", "exchange", "lease", "sent", "upload")
 
     def __init__(
         self,
@@ -45,12 +44,10 @@ class Transaction:
         *,
         sent: Sent,
         content: StreamReader,
-        pump: Pump | None = None,
     ) -> None:
         self.exchange = exchange
         self.lease = lease
         self.content = content
-        self.pump = pump
         self.upload = sent.upload
         self.sent = sent
         self._closer: asyncio.Task[None] | None = None
@@ -91,8 +88,6 @@ class Transaction:
 
     def give_up(self, error: Exception) -> None:
         """Stop what still runs and close the connection if it is still held; whoever reads the body gets `error`."""
-        if self.pump is not None:
-            self.pump.stop(error)
         if self.lease.ended:
             return
         if self.deadline is not None:

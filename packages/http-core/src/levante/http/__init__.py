@@ -54,8 +54,11 @@ if TYPE_CHECKING:
         safe_name,
     )
     from .cookies import SetCookie, format_cookie, parse_cookie, parse_cookie_date, parse_cookie_pairs, parse_set_cookie
+    from .dataqueue import DataQueue, EofStream
     from .dates import date_header, date_header_bytes, format_date, parse_date
+    from .decodedstream import DecodedStream
     from .decoders import Decoder
+    from .encodedwriter import EncodedWriter
     from .filepayloads import (
         AsyncIterablePayload,
         BufferedReaderPayload,
@@ -92,6 +95,7 @@ if TYPE_CHECKING:
     )
     from .payloads import BytesPayload, JsonBytesPayload, JsonPayload, StringIOPayload, StringPayload, get_payload
     from .status import REASONS, forbids_content_length, has_empty_body, is_bodiless, reason_phrase
+    from .streamwriter import AbstractStreamWriter, ExchangeWriter
     from .target import (
         Authority,
         Target,
@@ -129,6 +133,7 @@ __all__ = [
     "PAYLOAD_REGISTRY",
     "REASONS",
     "SERVER_SOFTWARE",
+    "AbstractStreamWriter",
     "AcceptedConnection",
     "AsyncIterablePayload",
     "Authority",
@@ -146,13 +151,18 @@ __all__ = [
     "ConnectionOwner",
     "ContentCodingError",
     "Data",
+    "DataQueue",
+    "DecodedStream",
     "Decoder",
     "DialedConnection",
     "ETag",
+    "EncodedWriter",
     "Encoder",
     "EndOfMessage",
+    "EofStream",
     "Exchange",
     "ExchangeTimeout",
+    "ExchangeWriter",
     "FieldData",
     "FieldEnd",
     "FieldStart",
@@ -277,6 +287,7 @@ _HOME = {
     "ETAG_ANY": "validators",
     "PAYLOAD_REGISTRY": "payloadbase",
     "REASONS": "status",
+    "AbstractStreamWriter": "streamwriter",
     "AsyncIterablePayload": "filepayloads",
     "Authority": "target",
     "BadContentDispositionHeader": "contentdisposition",
@@ -287,9 +298,14 @@ _HOME = {
     "BytesIOPayload": "filepayloads",
     "BytesPayload": "payloads",
     "Client": "forwarded",
+    "DataQueue": "dataqueue",
+    "DecodedStream": "decodedstream",
     "Decoder": "decoders",
     "ETag": "validators",
+    "EncodedWriter": "encodedwriter",
     "Encoder": "codings",
+    "EofStream": "dataqueue",
+    "ExchangeWriter": "streamwriter",
     "FieldData": "formdecoder",
     "FieldEnd": "formdecoder",
     "FieldStart": "formdecoder",

@@ -22,7 +22,7 @@ from .decoders import (
     ZstdDecoder,
 )
 from .errors import ContentCodingError
-from .limits import EXECUTOR_THRESHOLD, MAX_CODINGS, MAX_ZSTD_WINDOW_LOG
+from .limits import ENCODER_WINDOW_LOG, EXECUTOR_THRESHOLD, MAX_CODINGS
 from .mediatypes import split_codings
 
 
@@ -99,11 +99,11 @@ def encoder(name: str, *, level: int | None = None, strategy: int | None = None)
     if name not in ACCEPTABLE:
         raise ValueError(f"cannot encode {name!r}; expected one of {ACCEPT_ENCODING}")
     if name == "br":
-        compressor = import_module("brotli").Compressor(quality=4 if level is None else level)
+        compressor = import_module("brotli").Compressor(quality=4 if level is None else level, lgwin=ENCODER_WINDOW_LOG)
         return Encoder(compressor.process, compressor.flush, compressor.finish)
     if name == "zstd":
         zstd = import_module(ZSTD_MODULE)
-        window = {zstd.CompressionParameter.window_log: MAX_ZSTD_WINDOW_LOG}
+        window = {zstd.CompressionParameter.window_log: ENCODER_WINDOW_LOG}
         level_of_zstd = {} if level is None else {zstd.CompressionParameter.compression_level: level}
         compressor = zstd.ZstdCompressor(options=window | level_of_zstd)
         return Encoder(

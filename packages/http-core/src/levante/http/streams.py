@@ -7,6 +7,7 @@ set wins over what is buffered, so that a body cut short is never taken for a wh
 """
 
 import asyncio
+import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Final
@@ -108,7 +109,11 @@ class StreamReader:
         self._release_eof_waiters()
         callbacks, self._eof_callbacks = self._eof_callbacks, []
         for callback in callbacks:
-            callback()
+            try:
+                callback()
+            except Exception as error:  # noqa: BLE001 - whoever feeds is not to blame; the loop reports it
+                loop = self._loop or asyncio.get_running_loop()
+                loop.call_exception_handler({"message": f"error in an on_eof callback of {self!r}", "exception": error})
 
     def set_exception(self, exc: BaseException, cause: BaseException | None = None) -> None:
         """Fail every read from now on with `exc`."""
@@ -122,8 +127,6 @@ class StreamReader:
     def exception(self) -> BaseException | None:
         """The error that reads fail with, if any."""
         return self._exception
-
-    # Questions.
 
     @property
     def total_raw_bytes(self) -> int:
@@ -157,8 +160,7 @@ class StreamReader:
 
     async def read(self, n: int = -1) -> bytes:
         """Read at most `n` bytes, at least one unless at the end; all of the body for a negative `n`."""
-        if self._exception is not None:
-            raise self._exception
+        self._check("read")
         if n == 0:
             return b""
         if n < 0:
@@ -169,16 +171,16 @@ class StreamReader:
 
     async def readany(self) -> bytes:
         """Read what is buffered, waiting only if that is nothing; b"" at the end."""
-        if self._exception is not None:
-            raise self._exception
+        self._check("readany")
         while not self._size and not self._eof:
             await self._wait("readany")
         return self._take(-1)
 
     async def readexactly(self, n: int) -> bytes:
-        """Read exactly `n` bytes; asyncio.IncompleteReadError holds the rest if the body ends before."""
-        if self._exception is not None:
-            raise self._exception
+        """Read exactly `n` (>= 0) bytes; asyncio.IncompleteReadError holds the rest if the body ends before."""
+        if n < 0:
+            raise ValueError(f"expected a number of bytes from 0 on, got {n}")
+        self._check("readexactly")
         self._raise_marks(n)
         while self._size < n and not self._eof:
             await self._wait("readexactly")
@@ -199,8 +201,7 @@ class StreamReader:
         """
         if not separator:
             raise ValueError("the separator is empty; expected at least one byte")
-        if self._exception is not None:
-            raise self._exception
+        self._check("readuntil")
         limit = self._high if max_size is None else max_size
         found = bytearray()
         ended = False
@@ -239,8 +240,7 @@ class StreamReader:
         """Read to the end of the current HTTP chunk as far as buffered: (data, whether that is the chunk's end); (b"",
         False) at the end.
         """
-        if self._exception is not None:
-            raise self._exception
+        self._check("readchunk")
         while True:
             while self._chunk_ends:
                 end = self._chunk_ends.popleft()
@@ -258,18 +258,19 @@ class StreamReader:
         """Read at most `n` buffered bytes (all for a negative `n`), possibly none; RuntimeError while another reader
         waits.
         """
-        if self._exception is not None:
-            raise self._exception
-        if self._waiter is not None and not self._waiter.done():
-            raise RuntimeError("read_nowait() while another coroutine waits for data; only one may read")
+        self._check("read_nowait")
         return self._take(n)
 
     def unread_data(self, data: bytes) -> None:
         """Put `data` back in front (deprecated: keep it at the caller instead)."""
+        warnings.warn("unread_data() is deprecated; keep the bytes at the caller", DeprecationWarning, stacklevel=2)
         self._put_back(data)
 
     def iter_chunked(self, n: int) -> ChunkIterator[bytes]:
-        """Iterate over the body in pieces of at most `n` bytes."""
+        """Iterate over the body in pieces of at most `n` bytes, for which the marks are raised; ValueError below 1."""
+        if n < 1:
+            raise ValueError(f"expected a number of bytes from 1 on, got {n}")
+        self._raise_marks(n)
         return ChunkIterator(lambda: self.read(n), b"")
 
     def iter_any(self) -> ChunkIterator[bytes]:
@@ -284,6 +285,13 @@ class StreamReader:
         return ChunkIterator(self.readline, b"").__aiter__()
 
     # Beneath.
+
+    def _check(self, name: str) -> None:
+        """Refuse to begin a read that fails, or that would take bytes away from a reader which waits for more."""
+        if self._exception is not None:
+            raise self._exception
+        if self._waiter is not None and not self._waiter.cancelled():
+            raise RuntimeError(f"{name}() while another coroutine waits for data; only one may read")
 
     def _is_over(self, mark: int) -> bool:
         return self._size > mark or len(self._chunk_ends) > max(4, mark // _BYTES_PER_CHUNK)
@@ -311,10 +319,7 @@ class StreamReader:
             blocks.append(block)
 
     async def _wait(self, name: str) -> None:
-        if self._waiter is not None:
-            raise RuntimeError(f"{name}() while another coroutine waits for data; only one may read")
-        if self._exception is not None:
-            raise self._exception
+        self._check(name)
         hook, self.on_first_wait = self.on_first_wait, None
         if hook is not None:
             hook()
@@ -322,7 +327,8 @@ class StreamReader:
         try:
             await waiter
         finally:
-            self._waiter = None
+            if self._waiter is waiter:  # and not that of the next reader, after this one was cancelled
+                self._waiter = None
         if self._exception is not None:
             raise self._exception
 
@@ -370,11 +376,12 @@ class StreamReader:
         """Take at most `n` buffered bytes (all for a negative `n`)."""
         if not self._parts:
             return b""
-        first = self._take_part(n)
-        if not self._parts or len(first) == n:
+        wanted = n if 0 <= n < self._size else self._size  # what a resumed driver may add is for the next read
+        first = self._take_part(wanted)
+        wanted -= len(first)
+        if not wanted:
             return first
         blocks = [first]
-        wanted = n - len(first) if n >= 0 else self._size
         while wanted > 0 and self._parts:
             block = self._take_part(wanted)
             wanted -= len(block)
