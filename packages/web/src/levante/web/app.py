@@ -326,6 +326,8 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         request.bind_route(route, self)
         if self.has_middlewares:
             return await self._chain(route, self._with_me)(request)
+        if route.view is not None:
+            return await route.view(request).dispatch()
         return await route.handler(request)
 
     async def _handle_any(self, request: Request) -> "StreamResponse":
