@@ -128,7 +128,10 @@ def test_safe_name(given_name: str, expected: str) -> None:
 
 
 @pytest.mark.hardening("M12")
-@pytest.mark.parametrize("name", [None, "", "..", ".", "///", "\\", "CON", "nul.txt", "com1", "\0", ". ."])
+@pytest.mark.parametrize(
+    "name",
+    [None, "", "..", ".", "///", "\\", "CON", "nul.txt", "com1", "COM\xb9.txt", "con .txt", "conin$", "\0", ". ."],
+)
 def test_safe_name_is_random_where_nothing_is_left(name: str | None) -> None:
     first, second = safe_name(name), safe_name(name)
     assert first != second

@@ -32,6 +32,9 @@ from levante.http.cookies import (
         ("a=", [("a", "")]),
         ('a="x y"', [("a", "x y")]),
         ('a="x\\"y\\\\z\\073"', [("a", 'x"y\\z;')]),
+        # no control character gets in by an escape
+        (r'a="\012\000x\177\200"', [("a", r"\012\000x\177\200")]),
+        (r'a="\101\351"', [("a", "A\xe9")]),
         ('a="x', [("a", '"x')]),
         ('a="', [("a", '"')]),
         ("[a]{b}(c)/d:e@f=1", [("[a]{b}(c)/d:e@f", "1")]),

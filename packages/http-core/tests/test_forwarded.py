@@ -68,8 +68,35 @@ def test_any_text_parses(text: str) -> None:
         ("[::1]", "::1"),
         ("::1", "::1"),
         ("_hidden", "_hidden"),
+        ("_a.b-c_1:80", "_a.b-c_1"),
+        ("_hidden:_port", "_hidden"),
+        ("1.2.3.4:_port", "1.2.3.4"),
+        ("[2001:DB8::1]:65535", "2001:DB8::1"),
+        ("::ffff:1.2.3.4", "::ffff:1.2.3.4"),
+        ("unknown", "unknown"),
+        ("Unknown:80", "Unknown"),
+        # anything else is no node
         ("a:b:c", ""),
         ("", ""),
+        ("name.example", ""),
+        ("_", ""),
+        ("_a b", ""),
+        ("<script>", ""),
+        ("1.2.3.4<script>", ""),
+        ("1.2.3.4%<script>", ""),
+        ("fe80::1%eth0", ""),
+        ("[1.2.3.4]", "1.2.3.4"),
+        ("[]", ""),
+        ("[zz]", ""),
+        ("[::1", ""),
+        ("[::1]x", ""),
+        ("1.2.3", ""),
+        ("1.2.3.256", ""),
+        ("01.2.3.4", ""),
+        ("\u0661.2.3.4", ""),
+        ("1.2.3.4:123456", ""),
+        ("1.2.3.4:\u0661", ""),
+        ("1.2.3.4:", ""),
     ],
 )
 def test_node_address(node: str, address: str) -> None:
@@ -110,6 +137,39 @@ def test_a_bad_scheme_or_address_is_not_taken_over() -> None:
     assert resolve_client("10.0.0.1", parse_forwarded(["for=_hidden;proto=HTTPS"]), trusted) == Client(
         "_hidden", "https", None
     )
+
+
+@pytest.mark.hardening("S20")
+@pytest.mark.parametrize("host", ["a b", "u@a", "a/b", "a\r\nX: y", "[::1", ":80", "a:99999", "<a>"])
+def test_a_host_that_cannot_be_is_not_taken_over(host: str) -> None:
+    trusted = TrustedPeers(["10.0.0.0/8"])
+    hops = x_forwarded(for_=["1.2.3.4"], host=[host])
+    assert resolve_client("10.0.0.1", hops, trusted) == Client("1.2.3.4", None, None)
+    hops = x_forwarded(for_=["1.2.3.4"], host=["[::1]:8080"])
+    assert resolve_client("10.0.0.1", hops, trusted).host == "[::1]:8080"
+
+
+@pytest.mark.hardening("S20")
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "remote"),
+    [
+        # the rightmost that is not ours, whatever stands before it
+        ("10.0.0.1", "for=10.9.9.9, for=6.6.6.6, for=10.0.0.3, for=10.0.0.2", "6.6.6.6"),
+        ("10.0.0.1", "for=10.0.0.3, for=10.0.0.2", "10.0.0.3"),
+        ("10.0.0.1", "for=6.6.6.6, for=_proxy, for=10.0.0.2", "_proxy"),
+        ("10.0.0.1", "for=6.6.6.6, for=unknown", "unknown"),
+        ("10.0.0.1", "for=6.6.6.6, by=10.0.0.1", "10.0.0.1"),
+        ("10.0.0.1", 'for=6.6.6.6, for="[2001:db8::2]:4711"', "6.6.6.6"),
+        ("10.0.0.1", 'for=6.6.6.6, for="[2001:db9::2]:4711"', "2001:db9::2"),
+        ("::ffff:10.0.0.1", "for=6.6.6.6", "6.6.6.6"),
+        ("2001:db8::1", "for=6.6.6.6:1234", "6.6.6.6"),
+        ("", "for=6.6.6.6", ""),
+        (None, "for=6.6.6.6", None),
+    ],
+)
+def test_the_nearest_that_is_not_ours(peer: str | None, forwarded: str, remote: str | None) -> None:
+    trusted = TrustedPeers(["10.0.0.0/8", "2001:db8::/32"])
+    assert resolve_client(peer, parse_forwarded([forwarded]), trusted).remote == remote
 
 
 def test_x_forwarded() -> None:

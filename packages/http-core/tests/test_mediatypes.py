@@ -1,5 +1,7 @@
 """Media types, weights, and the choice between alternatives."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,6 +75,65 @@ def test_quality_by_the_example_of_rfc_9110() -> None:
     assert quality("text/html", None) == 1.0
     assert quality("text/html", "") == 1.0
     assert quality("text/html", "text/html;q=0") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type", "weight"),
+    [
+        ("text/html;q=0, text/*", "text/html", 0.0),
+        ("text/html;q=0, text/*", "text/plain", 1.0),
+        ("*/*;q=0", "text/html", 0.0),
+        ("*/*;q=0, text/*;q=0.1", "text/html", 0.1),
+        # more parameters are more specific, a parameter that the type lacks is no match
+        ("a/b;x=1;q=0.1, a/b;x=1;y=2;q=0.9, a/b;q=0.5", "a/b;x=1;y=2", 0.9),
+        ("a/b;x=1;y=2;q=0.9, a/b;x=1;q=0.1", "a/b;x=1", 0.1),
+        ("a/b;x=1", "a/b", 0.0),
+        ("a/b;x=1, a/*;q=0.2", "a/b;x=2", 0.2),
+        ("text/html;charset=UTF-8", "text/html; charset=utf-8", 1.0),
+        ("a/b;x=Y", "a/b;x=y", 0.0),
+        # what stands behind the weight does not count
+        ("a/b;q=0.3;x=1", "a/b", 0.3),
+        # of equals the best holds; neither order nor case of names matters
+        ("a/b;q=0.3, a/b;q=0.9", "a/b", 0.9),
+        ("*/*;q=0.1, A/B;Q=0.4", "a/b", 0.4),
+        # only `*/*` and `type/*` are ranges
+        ("*/b, x/y", "a/b", 0.0),
+        ("a/*, */b;q=0.5", "c/b", 0.0),
+        ("*;q=0.2", "a/b", 0.2),
+        ("*;q=.2", "a/b", 0.2),
+        ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "application/json", 0.2),
+        # weights
+        ("a/b;q=1.000", "a/b", 1.0),
+        ("a/b;q=0.12345", "a/b", 0.12345),
+        ("a/b;q=0.", "a/b", 0.0),
+        ("a/b;q=1.001, x/y", "a/b", 0.0),
+        ("a/b;q=-1, x/y", "a/b", 0.0),
+        ("a/b;q=1e0, x/y", "a/b", 0.0),
+        ("a/b;q=\u0661, x/y", "a/b", 0.0),
+        ("a/b;q=nan, x/y", "a/b", 0.0),
+        ("a/b;q=, x/y", "a/b", 0.0),
+        # where no wish can be read, there is none
+        ("*/b", "a/b", 1.0),
+        ("a/b;q=nan", "a/b", 1.0),
+    ],
+)
+def test_quality(accept: str, media_type: str, weight: float) -> None:
+    assert quality(media_type, accept) == weight
+
+
+@pytest.mark.hardening("M14")
+@pytest.mark.parametrize(
+    "text", ['"' + 'a\\"' * 30_000, '"\\' * 50_000, '"' * 100_000, 'a/b;q="' * 15_000, "a," * 50_000]
+)
+def test_hostile_wishes_are_linear(text: str) -> None:
+    start = time.process_time()
+    mediatypes.parse_preferences(text)
+    assert negotiate_coding(text, ["gzip"]) == "identity"
+    assert time.process_time() - start < 2  # CPU seconds; quadratic work takes ten and more
+
+
+def test_a_quoted_string_without_an_end_takes_the_rest_with_it() -> None:
+    assert [item.value for item in mediatypes.parse_preferences('a/b, c/d;x="1, e/f, g/h')] == ["a/b"]
 
 
 def test_quoted_comma_does_not_end_an_item() -> None:

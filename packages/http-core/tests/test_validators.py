@@ -153,6 +153,8 @@ def test_single_range(text: str | None, expected: slice) -> None:
         "bytes",
         "bytes=",
         "bytes=-",
+        "bytes=,",
+        "bytes= , ,",
         "bytes=a-b",
         "bytes=5-4",
         "bytes=-0",
@@ -192,6 +194,12 @@ def test_thousands_of_ranges_cost_nothing() -> None:
         ("bytes=-0", 10, []),
         ("bytes=10-", 10, []),
         ("bytes=0-", 0, []),
+        ("bytes= ,0-1,, 4-5,", 10, [(0, 2), (4, 6)]),  # empty elements are passed over
+        ("bytes=0-4,5-9", 10, [(0, 5), (5, 10)]),
+        ("bytes=9-,7-8,5-6,0-9", 10, [(0, 10)]),
+        ("bytes=0-18446744073709551615", 10, [(0, 10)]),
+        ("bytes=" + ",".join(f"{n}-{n}" for n in range(15, -1, -1)), 16, [(n, n + 1) for n in range(15, -1, -1)]),
+        ("bytes=" + ",".join(["0-"] * 16), 10, [(0, 10)]),
     ],
 )
 def test_resolve(text: str, size: int, expected: list[tuple[int, int]]) -> None:

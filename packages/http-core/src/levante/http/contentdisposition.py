@@ -19,7 +19,9 @@ _EXTENDED: Final = re.compile(r"([A-Za-z0-9!#$%&+\-^_`{}~]++)'[^']*+'(.*+)", re.
 _QUOTABLE: Final = re.compile(r"[\x20-\x7e]*")
 # The characters that Windows refuses in names; slashes, backslashes and controls are gone before.
 _UNSAFE: Final = re.compile(r'[<>:"|?*]')
-_RESERVED: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE | re.DOTALL)
+_RESERVED: Final = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\xb9\xb2\xb3])(?:[ .].*)?", re.IGNORECASE | re.DOTALL
+)
 
 
 class BadContentDispositionHeader(RuntimeWarning):

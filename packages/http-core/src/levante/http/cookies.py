@@ -36,6 +36,7 @@ _LOST_SEMICOLON: Final = re.compile(
     r"(?<![;\s])[ \t]+(?=(?:path|domain|max-age|samesite|expires)=|(?:secure|httponly|partitioned)(?:[ \t;]|$))",
     re.IGNORECASE,
 )
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _MAX_AGE: Final = re.compile(r"-?[0-9]+")
 
@@ -216,7 +217,9 @@ def _unquote(value: str) -> str:
 
 
 def _unescape(match: re.Match[str]) -> str:
-    return chr(int(match[1], 8)) if match[1] else match[2]
+    """A control character stays escaped: a value that was dropped for a line end must not get in with `\\012`."""
+    character = chr(int(match[1], 8)) if match[1] else match[2]
+    return match[0] if _CONTROL.match(character) else character
 
 
 def _sendable(text: str, *, what: str) -> str:

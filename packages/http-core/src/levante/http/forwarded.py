@@ -9,13 +9,20 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from types import MappingProxyType
 from typing import Final
 
+from .errors import RemoteProtocolError
 from .limits import MAX_FORWARDED_HOPS
 from .parameters import TOKEN, scan_value, skip_space, unescape
+from .target import parse_authority
 
 Hop = MappingProxyType[str, str]
 
 _PORT: Final = re.compile(r":[0-9]{1,5}")
-_NODE: Final = re.compile(r"\[([^\]]++)\](?::[^:]++)?|([^:\[\]]++)(?::[^:]++)?")
+# RFC 7239 6: an address, in brackets where it has colons, or an obfuscated name; either may have a port, and that may
+# be obfuscated, too.
+_NODE: Final = re.compile(
+    r"(?:\[([0-9A-Fa-f:.]++)\]|([0-9.]++)|(unknown|_[A-Za-z0-9._\-]++))(?::(?:[0-9]{1,5}|_[A-Za-z0-9._\-]++))?",
+    re.IGNORECASE,
+)
 
 
 def parse_forwarded(values: Iterable[str]) -> tuple[Hop, ...]:
@@ -57,8 +64,8 @@ class TrustedPeers:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The far end as the trusted proxies report it: `remote` is an address or an obfuscated name; scheme and host
-    None where unsaid."""
+    """The far end as the trusted proxies report it: `remote` is an address, an obfuscated name or `unknown`; scheme
+    and host are None where unsaid, or not to be believed."""
 
     remote: str | None
     scheme: str | None
@@ -75,7 +82,7 @@ def resolve_client(peer: str | None, hops: Sequence[Mapping[str, str]], trusted:
         if not trusted.trusts(remote):
             break
         scheme = _scheme(hop.get("proto")) or scheme
-        host = hop.get("host") or host
+        host = _host(hop.get("host")) or host
         node = node_address(hop.get("for", ""))
         if not node:
             break
@@ -105,11 +112,12 @@ def x_forwarded(*, for_: Sequence[str], proto: Sequence[str] = (), host: Sequenc
 
 def node_address(node: str) -> str:
     """The address of a node identifier (RFC 7239 6) without brackets and port: `[::1]:80` gives `::1`. Obfuscated
-    names stay."""
+    names and `unknown` stay; "" stands for what is none of them, which must not get into logs as an address."""
     match = _NODE.fullmatch(node)
-    if match is not None:
-        return match[1] or match[2]
-    return node if _address(node) is not None else ""  # X-Forwarded-For has IPv6 addresses without brackets
+    if match is not None and match[3] is not None:
+        return match[3]
+    address = node if match is None else match[1] or match[2]  # X-Forwarded-For has IPv6 addresses without brackets
+    return address if "%" not in address and _address(address) is not None else ""
 
 
 def _parse_field(value: str) -> list[Hop]:
@@ -158,6 +166,14 @@ def _parse_pair(value: str, position: int, hop: dict[str, str]) -> int | None:
 def _items(lines: Sequence[str]) -> list[str]:
     items = [item.strip(" \t") for line in lines for item in line.split(",")]
     return [item for item in items if item][-MAX_FORWARDED_HOPS:]
+
+
+def _host(text: str | None) -> str | None:
+    """What could be a Host header; proxies pass on what the client has sent them."""
+    try:
+        return text if text and parse_authority(text).host else None
+    except RemoteProtocolError:
+        return None
 
 
 def _scheme(text: str | None) -> str | None:

@@ -10,7 +10,9 @@ from typing import Final, NamedTuple
 from .limits import MAX_ACCEPT_ITEMS
 from .parameters import TOKEN, quote_value, scan_parameters, skip_space, unescape
 
-_WEIGHT: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+# RFC 9110 12.4.2 asks for a digit before the point and at most three behind it, and programs that format a float, or
+# write `.2` as the URL connections of Java, do not know that.
+_WEIGHT: Final = re.compile(r"0(?:\.[0-9]*+)?|\.[0-9]++|1(?:\.0*+)?")
 _MEDIA_RANGE: Final = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]++)/([!#$%&'*+\-.^_`|~0-9A-Za-z]++)")
 _OTHER_NAMES: Final = {"x-gzip": "gzip", "x-compress": "compress"}  # RFC 9110 8.4.1: recipients treat them as the same
 _NO_PARAMETERS: Final[MappingProxyType[str, str]] = MappingProxyType({})
@@ -90,8 +92,9 @@ def parse_preferences(text: str) -> list[Preference]:
 
 def parse_accept(text: str) -> list[Preference]:
     """The media ranges of an Accept value, best first: by weight, then by how specific they are, then in the order
-    given."""
-    ranges = [item for item in parse_preferences(text) if "/" in item.value]
+    given. `*` alone, which some clients send, is `*/*`; a range such as `*/html` has no meaning and is left out."""
+    items = (item._replace(value="*/*") if item.value == "*" else item for item in parse_preferences(text))
+    ranges = [item for item in items if "/" in item.value and (item.value[0] != "*" or item.value == "*/*")]
     return sorted(ranges, key=lambda item: (-item.weight, -_specificity(item)))
 
 
@@ -99,7 +102,8 @@ def quality(media_type: str, accept: str | Sequence[Preference] | None) -> float
     """The weight from 0 to 1 that an Accept value gives to a media type: that of the most specific range that matches
     it.
 
-    Without an Accept header (None, or an empty one) everything is acceptable with weight 1.
+    Without an Accept header (None, an empty one, or one of which nothing can be read) everything is acceptable with
+    weight 1.
     """
     ranges = parse_accept(accept) if isinstance(accept, str) else accept
     return _quality(parse_media_type(media_type), ranges) if ranges else 1.0
@@ -160,7 +164,8 @@ def _split_list(text: str) -> Iterable[str]:
     return (match[0] for match, _ in zip(_ELEMENT.finditer(text), range(MAX_ACCEPT_ITEMS), strict=False) if match[0])
 
 
-_ELEMENT: Final = re.compile(r'(?:[^,"]++|"(?:[^"\\]++|\\.)*+"|")*+')
+# A quoted string that does not end takes all the rest with it, lest every quote begin another search for an end.
+_ELEMENT: Final = re.compile(r'(?:[^,"]++|"(?:[^"\\]++|\\.)*+"?+)*+', re.DOTALL)
 
 
 def _preference(item: str) -> Preference | None:
@@ -198,9 +203,14 @@ def _quality(media: MediaType, ranges: Sequence[Preference]) -> float:
         main, _, sub = item.value.partition("/")
         if main not in ("*", media.type) or sub not in ("*", media.subtype):
             continue
-        if any(media.parameters.get(name) != value for name, value in item.parameters.items()):
+        if not all(_has_parameter(media, name, value) for name, value in item.parameters.items()):
             continue
         specificity = _specificity(item)
         if specificity > best:
             best, weight = specificity, item.weight
     return weight
+
+
+def _has_parameter(media: MediaType, name: str, value: str) -> bool:
+    found = media.parameters.get(name)
+    return found == value or (name == "charset" and found is not None and found.lower() == value.lower())

@@ -141,8 +141,8 @@ class ByteRange:
 def parse_ranges(text: str) -> tuple[ByteRange, ...]:
     """The ranges of a `Range: bytes=...` value.
 
-    Raises ValueError for another unit, malformed or backward ranges, digits that are not ASCII, or more than
-    MAX_RANGES.
+    Empty elements of the list are passed over (RFC 9110 5.6.1). Raises ValueError for another unit, no range at all,
+    malformed or backward ranges, digits that are not ASCII, or more than MAX_RANGES.
     """
     unit, equals, rest = text.partition("=")
     if not equals or unit.strip(" \t").lower() != "bytes":
@@ -150,7 +150,10 @@ def parse_ranges(text: str) -> tuple[ByteRange, ...]:
     items = rest.split(",", MAX_RANGES)
     if len(items) > MAX_RANGES:
         raise ValueError(f"more than {MAX_RANGES} ranges in one request")
-    return tuple(_byte_range(item.strip(" \t"), text) for item in items)
+    ranges = tuple(_byte_range(item, text) for part in items if (item := part.strip(" \t")))
+    if not ranges:
+        raise ValueError(f"expected a range such as 'bytes=0-499', got {text[:200]!r}")
+    return ranges
 
 
 def parse_range(text: str | None) -> slice:
