@@ -1,5 +1,4 @@
 import asyncio
-import gzip
 import io
 import json
 from pathlib import Path
@@ -180,37 +179,6 @@ async def test_chunked_on_demand(serve: Any) -> None:
 
     answer = await (await serve(handler)).get("/")
     assert (answer.headers["Transfer-Encoding"], answer.body) == ("chunked", b"abc")
-
-
-@pytest.mark.parity("S33")
-async def test_compressing_the_whole(serve: Any) -> None:
-    async def pieces() -> Any:
-        yield b"ab" * 3000
-
-    async def handler(request: web.Request) -> web.Response:
-        if request.path == "/204":
-            response = web.Response(status=204)
-        elif request.path == "/stream":
-            response = web.Response(body=pieces())
-        else:
-            response = web.Response(text="ab" * int(request.path[1:]))
-        response.enable_compression(web.ContentCoding.gzip if request.path == "/stream" else None)
-        return response
-
-    served = await serve(handler)
-    for size in (10, 10_000):
-        answer = await served.get(f"/{size}", Accept_Encoding="gzip")
-        assert answer.headers["Content-Encoding"] == "gzip"
-        assert int(answer.headers["Content-Length"]) == len(answer.body)
-        assert answer.headers["Vary"] == "Accept-Encoding"
-        assert gzip.decompress(answer.body) == b"ab" * size
-    answer = await served.request("HEAD", "/10", [("Accept-Encoding", "gzip")])
-    assert answer.headers["Content-Encoding"] == "gzip"
-    answer = await served.get("/stream")
-    assert (gzip.decompress(answer.body), answer.headers["Transfer-Encoding"]) == (b"ab" * 3000, "chunked")
-    assert "Content-Encoding" not in (await served.get("/204", Accept_Encoding="gzip")).headers
-    answer = await served.get("/10")
-    assert (answer.body, answer.headers["Vary"]) == (b"ab" * 10, "Accept-Encoding")
 
 
 async def test_a_large_body_waits_for_a_slow_client(serve: Any) -> None:

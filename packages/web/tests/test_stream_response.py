@@ -1,6 +1,4 @@
 import asyncio
-import gzip
-import zlib
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -281,61 +279,6 @@ def test_etag() -> None:
         response.etag = 5  # type: ignore[assignment]
     response.etag = None
     assert "ETag" not in response.headers
-
-
-@pytest.mark.parity("S33")
-@pytest.mark.parametrize(
-    ("accepts", "coding"),
-    [
-        ("gzip, deflate", "deflate"),
-        ("gzip", "gzip"),
-        ("deflate;q=0.1, gzip;q=0.5", "gzip"),
-        ("gzip;q=0", None),
-        ("*", "deflate"),
-        ("", None),
-        ("xgzip", None),
-        ("br", None),
-    ],
-)
-async def test_negotiating_a_coding(serve: Any, accepts: str, coding: str | None) -> None:
-    async def handler(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Vary": "Cookie"})
-        response.enable_compression()
-        assert response.compression
-        await response.prepare(request)
-        await response.write(b"x" * 5000)
-        return response
-
-    answer = await (await serve(handler)).get("/", Accept_Encoding=accepts)
-    assert answer.headers.get("Content-Encoding") == coding
-    assert answer.headers["Vary"] == "Cookie, Accept-Encoding"
-    undo = {"gzip": gzip.decompress, "deflate": zlib.decompress, None: bytes}
-    assert undo[coding](answer.body) == b"x" * 5000
-
-
-@pytest.mark.parity("S33")
-async def test_forcing_a_coding(serve: Any) -> None:
-    async def handler(request: web.Request) -> web.StreamResponse:
-        if request.path == "/coded":
-            response = web.StreamResponse(headers={"Content-Encoding": "own"})
-            response.enable_compression()
-        else:
-            response = web.StreamResponse()
-            response.content_length = 3
-            response.enable_compression(web.ContentCoding.gzip, strategy=zlib.Z_HUFFMAN_ONLY)
-        await response.prepare(request)
-        await response.write_eof(b"abc")
-        return response
-
-    served = await serve(handler)
-    answer = await served.get("/")
-    assert gzip.decompress(answer.body) == b"abc"
-    assert "Vary" not in answer.headers
-    assert "Content-Length" not in answer.headers
-    answer = await served.get("/coded", Accept_Encoding="gzip")
-    assert (answer.headers["Content-Encoding"], answer.body) == ("own", b"abc")
-    with pytest.raises(TypeError, match="ContentCoding"):
-        web.StreamResponse().enable_compression(True)  # type: ignore[arg-type]
 
 
 @pytest.mark.parity("S57")

@@ -58,7 +58,7 @@ async def test_a_conversation(serve: Any) -> None:
         assert ws.ws_protocol is None
         assert not ws.compress
         await ws.prepare(request)
-        assert await ws.prepare(request) is request.exchange
+        assert await ws.prepare(request) is request.writer
         assert not ws.closed
         assert ws.prepared
         assert ws.get_extra_info("peername")[0] == "127.0.0.1"

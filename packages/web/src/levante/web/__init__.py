@@ -16,6 +16,7 @@ from levante.ws import WSCloseCode, WSMessage, WSMsgType
 from .abc import AbstractAccessLogger, AbstractAsyncAccessLogger, AbstractMatchInfo, AbstractRouter, AbstractView
 from .access_log import AccessLogger
 from .app import Application, NotAppKeyWarning
+from .compression import ContentCoding
 from .config import ChainMapProxy
 from .exceptions import (
     HTTPAccepted,
@@ -112,7 +113,7 @@ from .running import new_event_loop, run_app
 from .server import Server
 from .sites import BaseSite, SockSite, TCPSite, UnixSite
 from .static_files import StaticResource
-from .stream_response import ContentCoding, StreamResponse
+from .stream_response import StreamResponse
 from .types import ExpectHandler, Handler, Middleware, RawHandler
 from .views import View
 from .websocket import WebSocketReady, WebSocketResponse

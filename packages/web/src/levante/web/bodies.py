@@ -1,12 +1,14 @@
-"""Reading a whole request body: the content codings are undone as it arrives, and the limit holds for what comes out,
-so that a small body can never become a large one in memory.
+"""Reading request bodies: content codings are undone as they are read, and the limit holds for what comes out, so that
+a small body can never become a large one in memory.
 """
 
 import json
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from levante.http.errors import ContentCodingError
 from levante.http.limits import MAX_CODING_RATIO
+from levante.http.streams import StreamReader
 from levante.http.textcodecs import text_codec
 
 from .exceptions import HTTPBadRequest, HTTPRequestEntityTooLarge, HTTPUnsupportedMediaType
@@ -26,10 +28,40 @@ class JSONBodyError(HTTPBadRequest, json.JSONDecodeError):
         self.args = what
 
 
+def decoded_content(request: "BaseRequest") -> StreamReader:
+    """The body of a request with a Content-Encoding, decoded as it is read; as it was sent where the server was told
+    `auto_decompress=False`.
+
+    A coding that nobody here knows makes every read fail with ContentCodingError (415).
+    """
+    server = request.server
+    raw = request.exchange.body
+    if server is not None and not server.auto_decompress:
+        return raw
+    # Imported here: coded request bodies are rare, and the codings bring optional libraries.
+    from levante.http.codings import body_decoder
+    from levante.http.decodedstream import DecodedStream
+
+    limit = request.exchange.connection.limits.read_bufsize
+    codings = ", ".join(request.head.headers.getall("Content-Encoding"))
+    try:
+        decoder = body_decoder(codings, max_ratio=MAX_CODING_RATIO if server is None else server.max_coding_ratio)
+    except ContentCodingError as exc:
+        unreadable = StreamReader(None, limit)
+        unreadable.set_exception(exc)
+        return unreadable
+    return raw if decoder is None else DecodedStream(raw, decoder, limit=limit)
+
+
 async def read_body(request: "BaseRequest", *, limit: int) -> bytes:
     """The whole decoded body. Raises as `iter_body`."""
     if not request.head.has_body:
         return b""
+    content = request.content
+    declared = request.head.content_length
+    if declared is not None and content is request.exchange.body:
+        _check_size(declared, limit)
+        return await content.read()  # the engine lets no more than what was declared through
     parts = [part async for part in iter_body(request, limit=limit)]
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -38,42 +70,23 @@ async def iter_body(request: "BaseRequest", *, limit: int) -> AsyncIterator[byte
     """The decoded body, piece by piece as it arrives.
 
     Raises HTTPRequestEntityTooLarge beyond `limit` bytes (0 is no limit), at once when Content-Length says so;
-    HTTPUnsupportedMediaType for an unknown coding, RemoteProtocolError for a malformed body.
+    RemoteProtocolError for a malformed body, ContentCodingError among them: 415 for an unknown coding, 400 for a
+    broken one, 413 for one that inflates too much.
     """
-    coding = request.head.field(b"content-encoding")
-    declared = request.content_length
-    if limit and coding is None and declared is not None and declared > limit:
-        raise HTTPRequestEntityTooLarge(limit, declared)
-    pieces = _raw(request) if coding is None else _decoded(request, coding.decode("latin-1"))
+    content = request.content
+    declared = request.head.content_length
+    if declared is not None and content is request.exchange.body:
+        _check_size(declared, limit)
     size = 0
-    async for piece in pieces:
+    while piece := await content.readany():
         size += len(piece)
-        if limit and size > limit:
-            raise HTTPRequestEntityTooLarge(limit, size)
+        _check_size(size, limit)
         yield piece
 
 
-async def _raw(request: "BaseRequest") -> AsyncIterator[bytes]:
-    body = request.exchange.body
-    while piece := await body.readany():
-        yield piece
-
-
-async def _decoded(request: "BaseRequest", content_encoding: str) -> AsyncIterator[bytes]:
-    # Imported here: coded request bodies are rare, and the codings bring optional libraries.
-    from levante.http.codings import body_decoder
-
-    decoder = body_decoder(content_encoding, max_ratio=MAX_CODING_RATIO)
-    async for piece in _raw(request):
-        if decoder is None:
-            yield piece
-            continue
-        output = decoder.decompress(piece)
-        while output:
-            yield output
-            output = decoder.decompress(b"") if decoder.has_more else b""
-    if decoder is not None:
-        decoder.finish()
+def _check_size(size: int, limit: int) -> None:
+    if limit and size > limit:
+        raise HTTPRequestEntityTooLarge(limit, size)
 
 
 def decode_text(body: bytes, charset: str, *, what: str = "the body") -> str:

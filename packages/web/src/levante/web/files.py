@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from levante.http.mediatypes import negotiate_coding
 from levante.http.validators import ETag, Verdict, evaluate_preconditions, parse_ranges, range_still_holds
 
+from .compression import vary_by_coding
 from .exceptions import HTTPForbidden, HTTPNotFound
 from .stream_response import StreamResponse
 
@@ -130,7 +131,7 @@ class FileResponse(StreamResponse):
         path = self._path if coding is None else self._path.with_name(self._path.name + PRECOMPRESSED[coding])
         file, info = open_regular(path)
         if siblings:
-            self._vary_by_coding()
+            vary_by_coding(self.headers)
         tag = f"{info.st_mtime_ns:x}-{info.st_size:x}" + ("" if coding is None else f"-{coding}")
         modified = datetime.fromtimestamp(info.st_mtime_ns // 1_000_000_000, UTC)
         return OpenFile(file, info.st_size, ETag(tag), modified, coding)
@@ -156,14 +157,14 @@ class FileResponse(StreamResponse):
         if self._takes_range(request):
             start, stop = self._range(request, opened)
         if not self._compression or self._status != 200:
-            self._compression = False
+            self._compression = None
             self.content_length = stop - start
         return start, stop
 
     def _describe(self, opened: OpenFile) -> None:
         if opened.coding is not None:
             self.headers["Content-Encoding"] = opened.coding
-            self._compression = False
+            self._compression = None
         if "Content-Type" not in self.headers:
             self.headers["Content-Type"] = CONTENT_TYPES.guess_type(self._path.name)[0] or "application/octet-stream"
         self.headers["Accept-Ranges"] = "bytes"
@@ -193,7 +194,7 @@ class FileResponse(StreamResponse):
         if start == stop or request.method == "HEAD" or self._status == 304:
             return
         exchange = request.exchange
-        if self._encoder is None and os.environ.get(NO_SENDFILE) != "1":
+        if self._coded is None and os.environ.get(NO_SENDFILE) != "1":
             await exchange.sendfile(file, start, stop - start)
             return
         loop = asyncio.get_running_loop()

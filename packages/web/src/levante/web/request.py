@@ -10,8 +10,9 @@ from yarl import URL
 from levante.http.errors import ProtocolError
 from levante.http.exchange import Exchange
 from levante.http.streams import StreamReader
+from levante.http.streamwriter import ExchangeWriter
 
-from .bodies import decode_json, decode_text, read_body
+from .bodies import decode_json, decode_text, decoded_content, read_body
 from .config import ChainMapProxy
 from .exceptions import HTTPBadRequest
 from .forms import FormValue, close_files, multipart_reader, open_files, read_form
@@ -32,7 +33,7 @@ aiohttp: 1 MiB.
 
 JSON = "application/json"
 
-INHERITED = ("scheme", "host", "remote", "headers", "raw_headers")
+INHERITED = ("scheme", "host", "remote", "headers", "raw_headers", "content")
 """What a clone takes over, if it was known already; the rest follows from it."""
 
 
@@ -79,8 +80,18 @@ class BaseRequest(RequestHeadView):
 
     @property
     def content(self) -> StreamReader:
-        """The body as it arrives, as sent: a Content-Encoding is not undone here."""
-        return self.exchange.body
+        """The body as it arrives, its Content-Encoding undone (unless the server was told `auto_decompress=False`).
+
+        Nothing is decoded before it is read, and then only as much as is asked for; no `client_max_size` holds here.
+        Reads raise ContentCodingError: 415 for an unknown coding, 400 for a broken body, 413 for one that inflates
+        beyond the server's `max_coding_ratio`.
+        """
+        if self.head.field(b"content-encoding") is None or not self.head.has_body:
+            return self.exchange.body
+        content: StreamReader | None = self._cache.get("content")
+        if content is None:
+            content = self._cache["content"] = decoded_content(self)
+        return content
 
     @property
     def body_exists(self) -> bool:
@@ -90,7 +101,8 @@ class BaseRequest(RequestHeadView):
     @property
     def can_read_body(self) -> bool:
         """Whether something of the body is still to be read."""
-        return not self.exchange.body.at_eof()
+        content: StreamReader = self._cache.get("content", self.exchange.body)
+        return not content.at_eof()
 
     @property
     def client_max_size(self) -> int:
@@ -105,8 +117,8 @@ class BaseRequest(RequestHeadView):
     async def read(self) -> bytes:
         """The whole body, decoded, kept for the next call.
 
-        Raises HTTPRequestEntityTooLarge beyond `client_max_size`, HTTPUnsupportedMediaType for an unknown
-        Content-Encoding, RemoteProtocolError for a malformed body, PeerDisconnected when the client went away.
+        Raises HTTPRequestEntityTooLarge beyond `client_max_size`, ContentCodingError as `content`,
+        RemoteProtocolError for a malformed body, PeerDisconnected when the client went away.
         """
         if self._body is None:
             self._body = await read_body(self, limit=self._client_max_size)
@@ -153,9 +165,12 @@ class BaseRequest(RequestHeadView):
         return self._form
 
     async def release(self) -> None:
-        """Read and throw away the rest of the body."""
-        while not self.exchange.body.at_eof():
-            await self.exchange.body.readany()
+        """Read and throw away the rest of the body, without decoding it."""
+        body = self.exchange.body
+        while not body.at_eof():
+            await body.readany()
+        if "content" in self._cache:
+            self._cache["content"] = body
 
     async def close_files(self) -> None:
         """Close the files of forms; the server does so when the response is finished."""
@@ -174,9 +189,12 @@ class BaseRequest(RequestHeadView):
         return self.exchange.connection
 
     @property
-    def writer(self) -> Exchange:
+    def writer(self) -> ExchangeWriter:
         """What the response is written to; responses do that."""
-        return self.exchange
+        writer: ExchangeWriter | None = self._cache.get("writer")
+        if writer is None:
+            writer = self._cache["writer"] = ExchangeWriter(self.exchange)
+        return writer
 
     @property
     def task(self) -> "asyncio.Task[Any] | None":
@@ -221,6 +239,7 @@ class BaseRequest(RequestHeadView):
         if self._body or self._form:
             raise RuntimeError("a request cannot be cloned after its body was read: the copy could not read it again")
         copy = self._copy(self._client_max_size if client_max_size is None else client_max_size)
+        _ = self.content  # if it is decoded on the way, then by one decoder for both
         facts = {name: self._cache[name] for name in INHERITED if name in self._cache}
         if headers is not None:
             replaced = CIMultiDictProxy(CIMultiDict(headers))
@@ -329,20 +348,17 @@ class Request(BaseRequest):
         if self._hooks:
             return True
         if self._app is not None:
-            return bool(self._app.prepare_receivers)
+            return self._app.has_prepare_signal
         return self._match_info is not None and any(app.on_response_prepare for app in self._match_info.apps)
 
     async def prepare_hook(self, response: "StreamResponse") -> None:
         """Send `on_response_prepare` of every application that the request passes through, root first, then the hooks
         of the request.
         """
-        if self._app is not None:
-            for receiver in self._app.prepare_receivers:
-                await receiver(self, response)
-        elif self._match_info is not None:
-            for app in self._match_info.apps:
-                if app.on_response_prepare:
-                    await app.on_response_prepare.send(self, response)
+        apps = () if self._match_info is None and self._app is None else self.match_info.apps
+        for app in apps:
+            if app.on_response_prepare:
+                await app.on_response_prepare.send(self, response)
         if self._hooks:
             await super().prepare_hook(response)
 

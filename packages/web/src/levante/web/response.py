@@ -14,8 +14,9 @@ from levante.http.payloads import Payload, get_payload
 from levante.http.status import has_empty_body
 from levante.http.writers import Headers
 
+from .compression import ContentCoding
 from .http_exception import HTTPException
-from .stream_response import ContentCoding, StreamResponse
+from .stream_response import StreamResponse
 
 if TYPE_CHECKING:
     from .types import BaseRequest, JSONBytesEncoder, JSONEncoder, LooseHeaders
@@ -36,7 +37,7 @@ class Response(StreamResponse):
     and as argument).
     """
 
-    __slots__ = ("_body", "_zlib_executor", "_zlib_executor_size")
+    __slots__ = ("_body", "_coded_body", "_zlib_executor", "_zlib_executor_size")
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class Response(StreamResponse):
         self._zlib_executor_size = zlib_executor_size
         self._zlib_executor = zlib_executor
         self._body: bytes | Payload | None = None
+        self._coded_body: bytes | None = None
         if body is not None and text is not None:
             raise ValueError("body and text are both given; a response has one body")
         if text is not None and headers is None and content_type is None and charset is None:
@@ -145,8 +147,10 @@ class Response(StreamResponse):
             return None
         if self._headers is not None and "Content-Length" in self._headers:
             return int(self._headers["Content-Length"])
-        if self._compression and self._encoder is not None:
+        if self._coded is not None:
             return None
+        if self._coded_body is not None:
+            return len(self._coded_body)
         if isinstance(self._body, Payload):
             return self._body.size
         return len(self._body) if self._body is not None else 0
@@ -156,16 +160,28 @@ class Response(StreamResponse):
         raise RuntimeError("the length of a Response is the length of its body; set the body instead")
 
     async def _start_compression(self, request: "BaseRequest") -> None:
-        await super()._start_compression(request)
-        if self._encoder is None or self._chunked or isinstance(self._body, Payload):
+        body = self._body
+        if self._compression is None or (not body and self._status != 304):  # nothing gets longer when it is coded
             return
-        # Imported here: see StreamResponse._start_compression.
+        coding = self._settle_coding(request)
+        if coding is ContentCoding.identity or not body:
+            return
+        if self._chunked or isinstance(body, Payload):
+            self._coded = self._compression.open(
+                coding,
+                request.exchange.write,
+                content_type=self.content_type,
+                threshold=self._zlib_executor_size,
+                executor=self._zlib_executor,
+            )
+            return
+        # Imported here: only responses that are compressed need a coder.
         from levante.http.codings import run_sized
 
-        encoder, self._encoder = self._encoder, None
-        self._body = await run_sized(
+        encoder = self._compression.encoder(coding)
+        self._coded_body = await run_sized(
             lambda data: encoder.compress(data) + encoder.finish(),
-            self._body or b"",
+            body,
             threshold=self._zlib_executor_size,
             executor=self._zlib_executor,
         )
@@ -174,7 +190,7 @@ class Response(StreamResponse):
         """Send the body and finish."""
         if self._finished:
             return
-        body = self._body
+        body = self._body if self._coded_body is None else self._coded_body
         if body is None or self._request is None or has_empty_body(self._request.method, self._status):
             await super().write_eof(data)
         elif isinstance(body, Payload):
@@ -212,7 +228,7 @@ class Response(StreamResponse):
             elif self._exchange is not None:
                 await self._exchange.drain()
         finally:
-            if type(self._body) is not bytes and isinstance(self._body, Payload):
+            if isinstance(self._body, Payload):
                 await self._body.close()
 
     def _ready_body(self) -> bytes | None:

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from levante.http.accept import AcceptedConnection
-from levante.http.errors import ExchangeTimeout, PeerDisconnected, RemoteProtocolError
+from levante.http.errors import ContentCodingError, ExchangeTimeout, PeerDisconnected, RemoteProtocolError
 from levante.http.exchange import Exchange
-from levante.http.limits import Limits, ServerTimeouts
+from levante.http.limits import MAX_CODING_RATIO, Limits, ServerTimeouts
 from levante.http.versions import SERVER_SOFTWARE
 
 from .abc import AbstractAccessLogger, AbstractAsyncAccessLogger
@@ -44,6 +44,8 @@ it.
 RETRY_AFTER = "1"
 """Seconds that a client is asked to wait when there was no place for its request: as long as others waited for one."""
 
+UNSUPPORTED = 415
+
 AccessLog = AbstractAccessLogger | AbstractAsyncAccessLogger
 AccessLoggerClass = type[AbstractAccessLogger] | type[AbstractAsyncAccessLogger]
 
@@ -52,7 +54,9 @@ class Server(OpenConnections):
     """A protocol factory that serves `handler`, an `async def handler(request) -> StreamResponse`.
 
     Without an application the handler gets a `BaseRequest`, and answers `request.pre_handler_error` itself. Times are
-    in seconds, sizes in bytes. `handler_cancellation` cancels a handler whose client has gone away.
+    in seconds, sizes in bytes. `handler_cancellation` cancels a handler whose client has gone away. `auto_decompress`
+    undoes the Content-Encoding of request bodies as they are read; one that inflates more than `max_coding_ratio`
+    times (None: no limit) is refused with 413.
 
     `max_connections` (None: 10,000, or 100 less than the files that the process may have) and
     `max_connections_per_ip` (None: no limit) are for the sites to keep. Of requests, `max_in_flight` run at once (None:
@@ -81,6 +85,8 @@ class Server(OpenConnections):
         max_headers: int = Limits().max_headers,
         max_head_size: int = Limits().max_head_size,
         read_bufsize: int = Limits().read_bufsize,
+        auto_decompress: bool = True,
+        max_coding_ratio: int | None = MAX_CODING_RATIO,
         server_header: str = SERVER_SOFTWARE,
         max_connections: int | None = None,
         max_connections_per_ip: int | None = None,
@@ -90,6 +96,8 @@ class Server(OpenConnections):
         never_shed: Callable[[BaseRequest], Awaitable[bool]] | None = None,
     ) -> None:
         super().__init__(ConnectionLimit(max_connections, per_address=max_connections_per_ip), logger)
+        self.auto_decompress = auto_decompress
+        self.max_coding_ratio = max_coding_ratio
         self._handler = handler
         self._request_factory = request_factory
         self._limits = Limits(
@@ -183,10 +191,8 @@ class Server(OpenConnections):
         try:
             try:
                 response = await self._handler(request)
-                if type(response) is not Response:
+                if type(response) is not Response or not response.send_at_once(request):
                     await _checked(response).send(request)
-                elif not response.send_at_once(request):
-                    await response.send(request)
             except asyncio.CancelledError as exc:
                 if _is_cancelled():
                     raise
@@ -227,7 +233,10 @@ class Server(OpenConnections):
             self._logger.debug("timeout in the handler of %r", request, exc_info=exc)
             return plain_error(request, 504)
         if isinstance(exc, RemoteProtocolError):
-            return plain_error(request, exc.status, detail=exc.message)
+            answer = plain_error(request, exc.status, detail=exc.message)
+            if isinstance(exc, ContentCodingError) and exc.status == UNSUPPORTED:
+                answer.headers["Accept-Encoding"] = _acceptable_codings()
+            return answer
         self._logger.error("error handling %r", request, exc_info=exc)
         return server_error(request, exc)
 
@@ -257,6 +266,14 @@ class Server(OpenConnections):
                 await access.log(request, response, start)
         except Exception as exc:
             self._logger.error("error in the access log", exc_info=exc)
+
+
+def _acceptable_codings() -> str:
+    """What a client may send instead of a coding that is unknown here (RFC 9110 section 15.5.16)."""
+    # Imported here: only this answer needs it.
+    from levante.http.codings import ACCEPT_ENCODING
+
+    return ACCEPT_ENCODING
 
 
 def _is_cancelled() -> bool:

@@ -4,7 +4,6 @@ response belongs to the one request that prepared it.
 """
 
 import datetime
-import enum
 import math
 from typing import TYPE_CHECKING
 
@@ -12,33 +11,26 @@ from multidict import CIMultiDict
 
 from levante.http.dates import format_date, parse_date
 from levante.http.exchange import Exchange
-from levante.http.mediatypes import negotiate_coding, parse_media_type
+from levante.http.mediatypes import parse_media_type
 from levante.http.status import has_empty_body, reason_phrase
 from levante.http.validators import ETag, parse_etags
 from levante.http.versions import HttpVersion11
 
+from .compression import Compression, ContentCoding, check_available
 from .http_exception import refuse_line_breaks
 from .response_cookies import CookieMixin
 from .sent_headers import SentHeaders
 from .state import StateMapping
 
 if TYPE_CHECKING:
-    from levante.http.codings import Encoder
+    from collections.abc import Iterable
+
+    from levante.http.encodedwriter import EncodedWriter
+    from levante.http.streamwriter import AbstractStreamWriter
 
     from .types import BaseRequest, LooseHeaders
 
 OCTET_STREAM = "application/octet-stream"
-
-
-class ContentCoding(enum.Enum):
-    """The codings that `enable_compression` negotiates, the favourite first."""
-
-    deflate = "deflate"
-    gzip = "gzip"
-    identity = "identity"
-
-
-NEGOTIATED = tuple(coding.value for coding in ContentCoding if coding is not ContentCoding.identity)
 
 
 class StreamResponse(StateMapping, CookieMixin):
@@ -50,10 +42,9 @@ class StreamResponse(StateMapping, CookieMixin):
     __slots__ = (
         "__weakref__",
         "_chunked",
-        "_coding",
+        "_coded",
         "_compression",
         "_cookies",
-        "_encoder",
         "_exchange",
         "_finished",
         "_headers",
@@ -62,7 +53,6 @@ class StreamResponse(StateMapping, CookieMixin):
         "_reason",
         "_request",
         "_status",
-        "_strategy",
     )
 
     def __init__(self, *, status: int = 200, reason: str | None = None, headers: "LooseHeaders | None" = None) -> None:
@@ -79,10 +69,8 @@ class StreamResponse(StateMapping, CookieMixin):
         self._finished = False
         self._keep_alive: bool | None = None
         self._chunked = False
-        self._compression = False
-        self._coding: ContentCoding | None = None
-        self._strategy: int | None = None
-        self._encoder: Encoder | None = None
+        self._compression: Compression | None = None
+        self._coded: EncodedWriter | None = None
         self._status = status if type(status) is int else int(status)
         if reason is not None:
             refuse_line_breaks("reason", reason)
@@ -131,19 +119,31 @@ class StreamResponse(StateMapping, CookieMixin):
     @property
     def compression(self) -> bool:
         """Whether compression was enabled."""
-        return self._compression
+        return self._compression is not None
 
-    def enable_compression(self, force: ContentCoding | None = None, strategy: int | None = None) -> None:
+    def enable_compression(
+        self,
+        force: ContentCoding | None = None,
+        strategy: int | None = None,
+        *,
+        codings: "Iterable[ContentCoding] | None" = None,
+        level: int | None = None,
+        flush: bool | None = None,
+    ) -> None:
         """Compress the body with the coding that the client likes best (q-values count, `Vary` is added), or with
-        `force`.
+        `force`. Without `codings` all that are installed are on offer: zstd, br, gzip, deflate.
 
-        Nothing happens when Content-Encoding is set already. `strategy` is zlib's.
+        Nothing happens when Content-Encoding or Content-Range is set already. A strong ETag becomes a weak one.
+        `level` is the coding's own, `strategy` zlib's (br and zstd are then not on offer). What is written may be held
+        back to be compressed with what follows, until `drain`; with `flush` it never is, which None means for
+        `text/event-stream`. ValueError for a coding whose library is not installed.
         """
-        if force is not None and not isinstance(force, ContentCoding):
-            raise TypeError(f"force is a ContentCoding or None; got {force!r}")
-        self._compression = True
-        self._coding = force
-        self._strategy = strategy
+        offered = None if codings is None else tuple(codings)
+        for coding in (*(() if force is None else (force,)), *(offered or ())):
+            if not isinstance(coding, ContentCoding):
+                raise TypeError(f"a coding is a ContentCoding; got {coding!r}")
+            check_available((coding,))
+        self._compression = Compression(force, offered, level, strategy, flush)
 
     @property
     def keep_alive(self) -> bool | None:
@@ -254,7 +254,7 @@ class StreamResponse(StateMapping, CookieMixin):
         """The bytes sent so far, head included."""
         return 0 if self._exchange is None else self._exchange.bytes_sent
 
-    async def prepare(self, request: "BaseRequest") -> Exchange | None:
+    async def prepare(self, request: "BaseRequest") -> "AbstractStreamWriter | None":
         """Send the head. The writer of the body, None when the response is already complete.
 
         Raises RuntimeError when the response was used for another request; LocalProtocolError when a header cannot be
@@ -262,7 +262,12 @@ class StreamResponse(StateMapping, CookieMixin):
         """
         if self._claim(request):
             await self._start(request)
-        return None if self._finished else self._exchange
+        if self._finished:
+            return None
+        writer = request.writer
+        if self._coded is not None:
+            writer.encode_with(self._coded)
+        return writer
 
     def _claim(self, request: "BaseRequest") -> bool:
         """Bind to `request`: True the first time, False when it is bound to it already."""
@@ -287,8 +292,6 @@ class StreamResponse(StateMapping, CookieMixin):
 
     def _add_defaults(self, request: "BaseRequest") -> None:
         """The headers that depend on the body; what depends on the connection is added below."""
-        if self._headers is None and self._initial:
-            return  # what the constructor made is the type
         if not self._is_empty(request) and self._length() != 0:
             self.headers.setdefault("Content-Type", OCTET_STREAM)
 
@@ -319,31 +322,18 @@ class StreamResponse(StateMapping, CookieMixin):
             headers.extend(("Set-Cookie", cookie.header()) for cookie in self._cookies.values())
         return headers
 
-    def _vary_by_coding(self) -> None:
-        """Tell caches that the body depends on Accept-Encoding."""
-        vary = ", ".join(self.headers.getall("Vary", ()))
-        if "accept-encoding" not in vary.lower() and vary.strip() != "*":
-            self.headers["Vary"] = f"{vary}, Accept-Encoding" if vary else "Accept-Encoding"
-
-    def _negotiate(self, request: "BaseRequest") -> ContentCoding:
-        if self._coding is not None:
-            return self._coding
-        self._vary_by_coding()
-        name = negotiate_coding(request.headers.get("Accept-Encoding"), NEGOTIATED)
-        return ContentCoding(name) if name in NEGOTIATED else ContentCoding.identity
-
     async def _start_compression(self, request: "BaseRequest") -> None:
-        if "Content-Encoding" in self.headers or self._is_empty(request):
-            return
-        coding = self._negotiate(request)
-        if coding is ContentCoding.identity:
-            return
-        # Imported here: only responses that are compressed need a coder.
-        from levante.http.codings import encoder
+        coding = self._settle_coding(request)
+        if coding is not ContentCoding.identity and self._compression is not None:
+            self._coded = self._compression.open(coding, request.exchange.write, content_type=self.content_type)
 
-        self.headers["Content-Encoding"] = coding.value
-        self.headers.pop("Content-Length", None)
-        self._encoder = encoder(coding.value, strategy=self._strategy)
+    def _settle_coding(self, request: "BaseRequest") -> ContentCoding:
+        """The coding of the body, with the headers set accordingly; identity where there is none."""
+        is_empty = self._is_empty(request)
+        if self._compression is None or (is_empty and self._status != 304):
+            return ContentCoding.identity
+        coding = self._compression.settle(self.headers, request.headers, has_body=not is_empty)
+        return ContentCoding.identity if is_empty else coding
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write a piece of the body, waiting while the client is slower than the handler.
@@ -357,13 +347,15 @@ class StreamResponse(StateMapping, CookieMixin):
             raise RuntimeError("cannot write: the response is finished")
         if self._exchange is None:
             raise RuntimeError("cannot write before prepare()")
-        if self._encoder is not None:
-            data = self._encoder.compress(bytes(data))
-        if len(data):
+        if self._coded is not None:
+            await self._coded.write(data)
+        elif len(data):
             await self._exchange.write(data)
 
     async def drain(self) -> None:
-        """Wait until the client has taken enough of what was written."""
+        """Send what is held back, of a compressed body as well, and wait until the client has taken enough of it."""
+        if self._coded is not None:
+            await self._coded.flush()
         if self._exchange is not None:
             await self._exchange.drain()
 
@@ -375,12 +367,11 @@ class StreamResponse(StateMapping, CookieMixin):
             raise RuntimeError("cannot finish a response before prepare()")
         if data:
             await self.write(data)
-        if self._encoder is not None:
-            tail = self._encoder.finish()
-            self._encoder = None
-            if tail:
-                await self._exchange.write(tail)
-        await self._exchange.finish()
+        if self._coded is not None:
+            coded, self._coded = self._coded, None
+            await coded.finish()
+        if not self._exchange.finished:  # by write_eof() of the writer
+            await self._exchange.finish()
         self._finished = True
 
     async def send(self, request: "BaseRequest") -> None:

@@ -6,7 +6,6 @@ and when the handler returns or raises.
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from levante.http.exchange import Exchange
 from levante.ws import (
     AcceptedHandshake,
     Conversation,
@@ -24,6 +23,8 @@ from .http_exception import HTTPException
 from .stream_response import StreamResponse
 
 if TYPE_CHECKING:
+    from levante.http.streamwriter import AbstractStreamWriter
+
     from .types import BaseRequest
 
 CLOSE_TIMEOUT = 10.0
@@ -107,7 +108,7 @@ class WebSocketResponse(StreamResponse, Conversation):
             return WebSocketReady(ok=False, protocol=None)
         return WebSocketReady(ok=True, protocol=accepted.protocol)
 
-    async def prepare(self, request: "BaseRequest") -> Exchange | None:
+    async def prepare(self, request: "BaseRequest") -> "AbstractStreamWriter | None":
         """Answer the opening handshake (RFC 6455 section 4.2).
 
         Raises HTTPBadRequest, HTTPForbidden (origin), HTTPMethodNotAllowed or HTTPUpgradeRequired when it cannot be
@@ -115,7 +116,7 @@ class WebSocketResponse(StreamResponse, Conversation):
         """
         if self._claim(request):
             await self._start(request)
-        return self._exchange
+        return request.writer
 
     async def _start(self, request: "BaseRequest") -> None:
         accepted = self._handshake(request)
