@@ -6,7 +6,7 @@ cache, never for 404 and 405, of which there are as many as there are wrong URLs
 import logging
 import warnings
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache, partial, update_wrapper
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -73,8 +73,8 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         "_subapps",
         "_with_me",
         "has_middlewares",
-        "has_prepare_signal",
         "logger",
+        "prepare_receivers",
     )
 
     def __init__(
@@ -89,9 +89,9 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         self._router = UrlDispatcher()
         self._handler_args = None if handler_args is None else MappingProxyType(dict(handler_args))
         self._middlewares: FrozenList[Middleware] = FrozenList(middlewares)
-        # Known once frozen, of this application and those below it.
+        # Known once frozen; of the middlewares also whether there are any in applications below.
         self.has_middlewares = False
-        self.has_prepare_signal = False
+        self.prepare_receivers: tuple[Callable[[Request, StreamResponse], Awaitable[object]], ...] = ()
         self._with_me = (self,)
         self._chain = lru_cache(maxsize=MAX_CHAINS)(build_chain)
         self._state: dict[str | AppKey[Any], Any] = {}
@@ -281,9 +281,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         ):
             part.freeze()
         self.has_middlewares = bool(self._middlewares) or any(subapp.has_middlewares for subapp in self._subapps)
-        self.has_prepare_signal = bool(self._on_response_prepare) or any(
-            subapp.has_prepare_signal for subapp in self._subapps
-        )
+        self.prepare_receivers = tuple(self._on_response_prepare)
 
     def freeze(self) -> None:
         """Refuse further changes of the state as well, here and below."""
@@ -326,6 +324,8 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         request.bind_route(route, self)
         if self.has_middlewares:
             return await self._chain(route, self._with_me)(request)
+        if route.view is not None:
+            return await route.view(request).dispatch()
         return await route.handler(request)
 
     async def _handle_any(self, request: Request) -> "StreamResponse":
@@ -366,12 +366,24 @@ def build_chain(route: AbstractRoute, apps: Sequence[Application]) -> "Handler":
     nested = len(apps) > 1
     for app in reversed(apps):
         for middleware in reversed(app.middlewares):
-            # Any: a partial of a middleware is a handler, which a type cannot say of its keyword
-            wrapped: Any = middleware
-            handler = partial(wrapped, handler=handler)
+            handler = _behind(middleware, handler)
         if nested:
             handler = partial(_in_app, app=app, handler=handler)
     return handler
+
+
+def _behind(middleware: "Middleware", handler: "Handler") -> "Handler":
+    """`handler` with `middleware` around it. What was set on the handler (its name, marks that decorators left) is
+    there to be read for the middlewares further out.
+    """
+    # Any: that a middleware takes the handler by its keyword cannot be said of a Callable
+    call: Any = middleware
+
+    def behind(request: Request) -> "Awaitable[StreamResponse]":
+        answer: Awaitable[StreamResponse] = call(request, handler=handler)
+        return answer
+
+    return update_wrapper(behind, handler)
 
 
 async def _in_app(request: Request, *, app: Application, handler: "Handler") -> "StreamResponse":

@@ -348,17 +348,20 @@ class Request(BaseRequest):
         if self._hooks:
             return True
         if self._app is not None:
-            return self._app.has_prepare_signal
+            return bool(self._app.prepare_receivers)
         return self._match_info is not None and any(app.on_response_prepare for app in self._match_info.apps)
 
     async def prepare_hook(self, response: "StreamResponse") -> None:
         """Send `on_response_prepare` of every application that the request passes through, root first, then the hooks
         of the request.
         """
-        apps = () if self._match_info is None and self._app is None else self.match_info.apps
-        for app in apps:
-            if app.on_response_prepare:
-                await app.on_response_prepare.send(self, response)
+        if self._app is not None:
+            for receiver in self._app.prepare_receivers:
+                await receiver(self, response)
+        elif self._match_info is not None:
+            for app in self._match_info.apps:
+                if app.on_response_prepare:
+                    await app.on_response_prepare.send(self, response)
         if self._hooks:
             await super().prepare_hook(response)
 

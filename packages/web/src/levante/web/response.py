@@ -228,7 +228,7 @@ class Response(StreamResponse):
             elif self._exchange is not None:
                 await self._exchange.drain()
         finally:
-            if isinstance(self._body, Payload):
+            if type(self._body) is not bytes and isinstance(self._body, Payload):
                 await self._body.close()
 
     def _ready_body(self) -> bytes | None:

@@ -191,8 +191,10 @@ class Server(OpenConnections):
         try:
             try:
                 response = await self._handler(request)
-                if type(response) is not Response or not response.send_at_once(request):
+                if type(response) is not Response:
                     await _checked(response).send(request)
+                elif not response.send_at_once(request):
+                    await response.send(request)
             except asyncio.CancelledError as exc:
                 if _is_cancelled():
                     raise

@@ -292,6 +292,8 @@ class StreamResponse(StateMapping, CookieMixin):
 
     def _add_defaults(self, request: "BaseRequest") -> None:
         """The headers that depend on the body; what depends on the connection is added below."""
+        if self._headers is None and self._initial:
+            return  # what the constructor made is the type
         if not self._is_empty(request) and self._length() != 0:
             self.headers.setdefault("Content-Type", OCTET_STREAM)
 

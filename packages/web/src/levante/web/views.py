@@ -1,6 +1,6 @@
 """Class-based views: one class for one resource, one coroutine method for each HTTP method it answers."""
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Generator
 from typing import TYPE_CHECKING, Any
 
 from .abc import AbstractView
@@ -25,8 +25,12 @@ class View(AbstractView):
     __slots__ = ()
 
     def __await__(self) -> "Generator[Any, None, StreamResponse]":
+        return self.dispatch().__await__()
+
+    def dispatch(self) -> "Awaitable[StreamResponse]":
+        """Call the method that answers the request. Raises HTTPMethodNotAllowed when there is none."""
         method = getattr(self, VERBS.get(self._request.method, ""), None) or self._head_by_get()
-        answer: Generator[Any, None, StreamResponse] = method().__await__()
+        answer: Awaitable[StreamResponse] = method()
         return answer
 
     def _head_by_get(self) -> Any:  # Any: a method without arguments

@@ -17,6 +17,7 @@ from levante.http.parameters import is_token
 from levante.web.abc import AbstractView
 from levante.web.exceptions import HTTPExpectationFailed
 from levante.web.http_exception import HTTPException
+from levante.web.views import View
 
 if TYPE_CHECKING:
     from levante.web.types import Application, ExpectHandler, Handler, Request, StreamResponse, UrlMappingMatchInfo
@@ -107,7 +108,10 @@ class AbstractRoute(ABC):
         if expect_handler is not None and not _is_coroutine_function(expect_handler):
             raise TypeError(f"an expect handler is a coroutine function; got {expect_handler!r}")
         self._method = method
-        self._handler: Handler = checked_handler(handler)
+        self.handler: Handler = checked_handler(handler)
+        """The handler as it was given."""
+        self.view = _view(handler)
+        """The same, if it is a View that does not bring a way of its own to be awaited: that can be called directly."""
         self._expect_handler: ExpectHandler = expect_handler or default_expect_handler
         self._resource = resource
 
@@ -115,11 +119,6 @@ class AbstractRoute(ABC):
     def method(self) -> str:
         """The method in upper case, `*` for any."""
         return self._method
-
-    @property
-    def handler(self) -> "Handler":
-        """The handler as it was given."""
-        return self._handler
 
     @property
     @abstractmethod
@@ -209,6 +208,11 @@ def checked_handler(handler: Any) -> "Handler":  # Any: what users pass is what 
         raise TypeError(f"a handler must be a coroutine function (`async def`) or a View class; got {handler!r}")
     checked: Handler = handler
     return checked
+
+
+def _view(handler: object) -> type[View] | None:
+    is_plain = isinstance(handler, type) and issubclass(handler, View) and handler.__await__ is View.__await__
+    return handler if is_plain else None
 
 
 def _is_coroutine_function(function: object) -> bool:

@@ -27,7 +27,7 @@ from levante.web.exceptions import HTTPMethodNotAllowed, HTTPNotFound, HTTPNotIm
 from .abstract import ANY_METHOD, AbstractResource, AbstractRoute, RouteOptions
 from .match import MatchInfoError, UrlMappingMatchInfo
 from .patterns import is_dynamic
-from .resources import DynamicResource, FindingResource, Found, PlainResource, Resource
+from .resources import DynamicResource, FindingResource, Found, PlainResource, Resource, ResourceRoute
 from .subapps import MatchedSubAppResource
 
 if TYPE_CHECKING:
@@ -85,15 +85,15 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         self._named_resources: dict[str, AbstractResource] = {}
         self._index: dict[str, list[tuple[AbstractResource, Find | None]]] = {}
         self._depth = 1
-        self._literal: dict[str, Resource] = {}
+        self._literal: dict[str, dict[str, ResourceRoute]] = {}
         self._matched_subapps: list[MatchedSubAppResource] = []
 
     def find_literal(self, method: str, target: str) -> AbstractRoute | None:
         """The route of a request target that is, letter by letter, the path of a resource; None where finding it takes
         more than that, which `resolve` does.
         """
-        resource = self._literal.get(target)
-        return None if resource is None else resource.route_for(method)
+        routes = self._literal.get(target)
+        return None if routes is None else routes.get(method) or routes.get(ANY_METHOD)
 
     async def resolve(self, request: "Request") -> UrlMappingMatchInfo:
         """Find the route: domains first, then the index; else a `MatchInfoError` for 405 (with the union of allowed
@@ -330,7 +330,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
                 if not isinstance(resource, PlainResource):
                     break
                 if "%" not in resource.path and "?" not in resource.path:
-                    self._literal.setdefault(resource.path, resource)
+                    self._literal.setdefault(resource.path, resource.routes)
 
 
 def _index_key(canonical: str) -> str:

@@ -78,15 +78,16 @@ class Resource(FindingResource):
     def _match(self, path: str) -> dict[str, str] | None:
         """The fields of `path`, None when it does not match."""
 
-    def route_for(self, method: str) -> "ResourceRoute | None":
-        """The route that answers a method, None when the path does not allow it."""
-        return self._routes.get(method) or self._any_route
+    @property
+    def routes(self) -> "dict[str, ResourceRoute]":
+        """The routes by method, `*` for the remaining ones."""
+        return self._routes
 
     def find(self, method: str, path: str, /) -> Found:
         fields = self._match(path)
         if fields is None:
             return NOTHING
-        route = self.route_for(method)
+        route = self._routes.get(method) or self._any_route
         if route is None:
             return None, self._allowed_methods
         return UrlMappingMatchInfo(fields, route), self._allowed_methods
