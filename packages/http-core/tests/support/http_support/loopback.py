@@ -1,11 +1,15 @@
 """A server on loopback that remembers its connections, and a raw client that reads until the end."""
 
 import asyncio
+import os
 import socket
 import struct
 from typing import Any
 
 from levante.http import AcceptedConnection, Exchange
+
+# Seconds that a client waits for an answer before its test fails; code under a sanitizer takes several times as long.
+PATIENCE = 10 * float(os.environ.get("LEVANTE_TEST_PATIENCE", "1"))
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -80,10 +84,10 @@ class RawClient:
         self.writer.write(data)
 
     async def read_all(self) -> bytes:
-        return await asyncio.wait_for(self.reader.read(), 10)
+        return await asyncio.wait_for(self.reader.read(), PATIENCE)
 
     async def read_head(self) -> bytes:
-        return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)
+        return await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), PATIENCE)
 
     async def read_response(self) -> tuple[int, bytes]:
         """A response with a Content-Length: (status, body)."""
@@ -92,7 +96,7 @@ class RawClient:
         for line in head.split(b"\r\n"):
             if line.lower().startswith(b"content-length:"):
                 length = int(line.partition(b":")[2])
-        return int(head.split(b" ")[1]), await asyncio.wait_for(self.reader.readexactly(length), 10)
+        return int(head.split(b" ")[1]), await asyncio.wait_for(self.reader.readexactly(length), PATIENCE)
 
     def close(self) -> None:
         self.writer.close()
