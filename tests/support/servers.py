@@ -52,9 +52,8 @@ class Program:
 
     def wait_for(self, pattern: str, *, count: int = 1, within: float = PATIENCE) -> tuple[float, str]:
         """The `count`-th line that matches."""
-        wait_until(
-            f"{pattern!r} in the log", lambda: len(self.found(pattern)) >= count or self.is_over(), within=within
-        )
+        enough = f"{count} times {pattern!r} in the log"
+        wait_until(enough, lambda: len(self.found(pattern)) >= count or self.is_over(), within=within)
         hits = self.found(pattern)
         assert len(hits) >= count, self.log
         return hits[count - 1]

@@ -73,8 +73,9 @@ class ConnectionLimit:
         return self.count >= self.maximum
 
     def when_there_is_room(self, callback: Callable[[], None]) -> None:
-        """Call once, when a connection has gone."""
-        self._waiting.append(callback)
+        """Call once, when a connection has gone, however often this was asked for."""
+        if callback not in self._waiting:
+            self._waiting.append(callback)
 
     def enter(self, connection: AcceptedConnection, address: object) -> bool:
         """Count a connection that has been accepted; False when its address has enough of them already."""
