@@ -197,6 +197,8 @@ def test_the_size_limit_is_exact() -> None:
         ("a=b", {"name": "a", "value": "b", "host_only": True}),
         ("a=b; Domain=.EX.org; Path=/x", {"domain": "ex.org", "path": "/x", "host_only": False}),
         ("a=b; Domain=; Path=x", {"domain": None, "path": None, "host_only": True}),
+        ("a=b; Domain=.; Path=x", {"domain": None, "path": None, "host_only": True}),
+        ("a=b; Domain=..ex.org", {"domain": "..ex.org", "host_only": False}),
         ("a=b Path=/ Secure HttpOnly", {"value": "b", "path": "/", "secure": True, "httponly": True}),
         ("a=b; Secure; HttpOnly; Partitioned; SameSite=none", {"samesite": "None", "partitioned": True}),
         ("a=b; SameSite=odd", {"samesite": None}),

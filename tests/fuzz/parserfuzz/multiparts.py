@@ -75,9 +75,7 @@ def note(event: Any, story: Story) -> None:
 
 
 def tell(decoder: Any, pieces: list[bytes]) -> Story:
-    """The events of a decoder. What came before an error is left out: a decoder hands out the events of a whole piece,
-    or an error.
-    """
+    """The events of a decoder, those before an error too: they are the same however the input is cut."""
     story: Story = []
     try:
         for piece in pieces:
@@ -87,8 +85,15 @@ def tell(decoder: Any, pieces: list[bytes]) -> Story:
     except Exception as error:
         if "RemoteProtocolError" not in {base.__name__ for base in type(error).__mro__}:
             raise
-        return [("error", "refused", 0, f"{type(error).__name__}: {error}")]
+        status: Any = error.status  # type: ignore[attr-defined]
+        story.append(("error", type(error).__name__, status, str(error)))
     return story
+
+
+def tell_fields(decoder: Any, pieces: list[bytes]) -> Story:
+    """Of a form that is refused only the refusal: a decoder of forms gives all fields of a piece, or the error."""
+    story = tell(decoder, pieces)
+    return story[-1:] if story and story[-1][0] == "error" else story
 
 
 def tell_parts(form: Form, pieces: list[bytes], *, options: int) -> Story:
@@ -99,7 +104,7 @@ def tell_parts(form: Form, pieces: list[bytes], *, options: int) -> Story:
 def check_multipart(data: bytes) -> None:
     options = data[0] if data else 0
     story = agree(data[1:], partial(tell_parts, options=options))
-    if story[0][0] == "error":
+    if story[-1][0] == "error":
         return
     boundary = BOUNDARIES[options & 3]
     encoder = MultipartEncoder(boundary)
@@ -124,12 +129,12 @@ def check_form(data: bytes) -> None:
     content_type = f'multipart/form-data; boundary="{BOUNDARIES[options & 3]}"'
     bounds = TIGHT if options & 4 else MultipartLimits()
     body = data[1:]
-    story = tell(FormDecoder(content_type, limits=bounds), [body])
+    story = tell_fields(FormDecoder(content_type, limits=bounds), [body])
     for pieces in ([body[:at], body[at:]] for at in {len(body) // 2, len(body) // 3, max(0, len(body) - 2)}):
-        again = tell(FormDecoder(content_type, limits=bounds), pieces)
+        again = tell_fields(FormDecoder(content_type, limits=bounds), pieces)
         expect_equal([event[:3] for event in again], [event[:3] for event in story], "the cuts of a form")
     if len(body) < MAX_BYTEWISE:
-        again = tell(FormDecoder(content_type, limits=bounds), [body[at : at + 1] for at in range(len(body))])
+        again = tell_fields(FormDecoder(content_type, limits=bounds), [body[at : at + 1] for at in range(len(body))])
         expect_equal([event[:3] for event in again], [event[:3] for event in story], "a form byte by byte")
     for event in story:
         if event[0] == "FieldStart":

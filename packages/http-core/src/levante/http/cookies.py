@@ -247,7 +247,9 @@ def _parse_one(text: str) -> SetCookie | None:
         key, _, value = attribute.partition("=")
         if len(value) <= MAX_COOKIE_ATTRIBUTE:
             facts[key.strip(" \t").lower()] = value.strip(" \t")  # the last of several holds
-    domain = facts.get("domain", "").removeprefix(".").lower() or None
+    domain = facts.get("domain", "").lower() or None
+    if domain is not None and not domain.startswith(".."):  # which matches no host, and must not come to match one
+        domain = domain.removeprefix(".") or None
     path = facts.get("path", "")
     return SetCookie(
         name,
