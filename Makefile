@@ -8,6 +8,7 @@ SERVICES := services
 PACKAGES := http-core ws web client sessions devtools
 HOST ?= 127.0.0.1
 PORT ?= 8000
+TYPED_SUBJECTS := floor_server levante_client levante_full_server levante_server orders parsers settings webapp webclient
 
 .DEFAULT_GOAL := help
 .PHONY: help setup new-service run test fuzz sanitize lint types bench docs lock clean
@@ -46,12 +47,12 @@ lint: setup ## ruff: rules and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 types: setup ## mypy --strict over the packages, the scripts, the tests of the whole and the example service
-	@$(BIN)/mypy $(PACKAGES:%=packages/%/src) scripts benchmarks/run.py
+	@$(BIN)/mypy $(PACKAGES:%=packages/%/src) scripts benchmarks/*.py $(TYPED_SUBJECTS:%=benchmarks/subjects/%.py)
 	@$(BIN)/mypy tests
 	@cd $(SERVICES)/storefront && MYPYPATH=src ../../$(BIN)/mypy --config-file ../../pyproject.toml src tests
 
-bench: setup ## the server, the client and WebSockets beside their peers: user instructions a request
-	@$(BIN)/python benchmarks/run.py
+bench: ## levante beside its peers, on $(PYTHON); ONLY="hello ws" PEERS="aiohttp granian" COUNT=callgrind choose
+	@$(PYTHON) benchmarks/run.py --only '$(ONLY)' --peers '$(PEERS)' --count '$(or $(COUNT),auto)'
 
 docs: setup ## build the book into build/docs
 	@$(PYTHON) scripts/bootstrap.py --docs --quiet

@@ -1,17 +1,7 @@
-"""aiohttp: one request after the other on a kept-alive connection."""
-
-import sys
+"""aiohttp's client."""
 
 import aiohttp
-import uvloop
-
-
-async def main(port: str, count: int) -> None:
-    async with aiohttp.ClientSession() as session:
-        for _ in range(count):
-            async with session.get(f"http://127.0.0.1:{port}/") as response:
-                await response.read()
-
+import webclient
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1], int(sys.argv[2])))
+    webclient.run(aiohttp)

@@ -1,0 +1,52 @@
+"""How a client or parser subject is driven: it reads orders, one JSON object a line, and answers each with a report.
+
+An order is {"count": ..., "seconds": ..., ...}: work until either is reached. The report is {"count": ..., "seconds":
+..., "p50": ..., "p99": ...}, the last two in seconds. So one process is warmed up, then measured.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Order = dict[str, Any]
+BODY = json.dumps({"text": "x" * 1000}).encode()
+
+
+def report(started: float, times: list[float], *, each: int = 1) -> None:
+    """Answer an order; each of `times`, in seconds, is the mean of `each` pieces of work."""
+    seconds = time.perf_counter() - started
+    times.sort()
+    p50, p99 = times[len(times) // 2], times[len(times) * 99 // 100]
+    print(json.dumps({"count": len(times) * each, "seconds": seconds, "p50": p50, "p99": p99}), flush=True)
+
+
+async def serve(request: Callable[[str], Awaitable[tuple[int, int]]]) -> None:
+    """Carry out orders with `request(method)`, which sends one and returns the status and the length of the body."""
+    loop = asyncio.get_running_loop()
+    print("ready", flush=True)
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        await carry_out(json.loads(line), request)
+
+
+async def carry_out(order: Order, request: Callable[[str], Awaitable[tuple[int, int]]]) -> None:
+    left, times = order["count"], []
+    started = time.perf_counter()
+    deadline = started + order["seconds"]
+
+    async def work() -> None:
+        nonlocal left
+        while left > 0 and (begun := time.perf_counter()) < deadline:
+            left -= 1
+            answer = await request(order["method"])
+            if answer != (200, 13):
+                raise SystemExit(f"got status and length {answer}; expected (200, 13)")
+            times.append(time.perf_counter() - begun)
+
+    if order["at_once"] == 1:
+        await work()
+    else:
+        await asyncio.gather(*(work() for _ in range(order["at_once"])))
+    report(started, times)

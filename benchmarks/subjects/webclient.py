@@ -1,0 +1,27 @@
+"""The client of levante and of aiohttp: one source, since the API is one."""
+
+from typing import Any
+
+import orders
+import settings
+import uvloop
+
+URL = f"http://{settings.HOST}:{settings.PORT}/"
+
+
+def run(client: Any) -> None:
+    """Carry out orders with `client`, which is levante.client or aiohttp."""
+
+    async def main() -> None:
+        async with client.ClientSession() as session:
+
+            async def request(method: str) -> tuple[int, int]:
+                if method == "GET":
+                    async with session.get(URL) as response:
+                        return response.status, len(await response.read())
+                async with session.post(URL, data=orders.BODY) as response:
+                    return response.status, len(await response.read())
+
+            await orders.serve(request)
+
+    uvloop.run(main())
