@@ -1,9 +1,9 @@
-"""The sans-I/O connection: the catalogues of malformed input, however they are cut, and the rules of sending."""
+"""The sans-I/O connection: limits, states, and the rules of sending. The catalogues of malformed input are in
+test_vectors.py."""
 
 import time
 
 import pytest
-from http_support import load_cases
 from http_support.engine import GOOD, GOOD_EVENTS, bytewise, receive, serve, splits, whole
 
 from levante.http import (
@@ -23,68 +23,6 @@ from levante.http import (
     Role,
 )
 from levante.http.outgoing import UNKNOWN_LENGTH
-
-REQUESTS = load_cases("requests")
-RESPONSES = load_cases("responses")
-
-
-def _requests() -> list[object]:
-    return [
-        pytest.param(data, verdict, id=f"{row} {name}", marks=pytest.mark.hardening(row))
-        for row, name, data, verdict in REQUESTS
-    ]
-
-
-def _check(events: list[tuple[object, ...]], verdict: object) -> None:
-    if isinstance(verdict, int):
-        assert events[-1][0] == "error"
-        assert events[-1][2] == verdict, events
-    else:
-        assert events == verdict
-
-
-@pytest.mark.parity("S61", "V3", "V4", "V5", "V6", "V10", "V15", "V16", "V18", "V25", "V34", "V42", "V2")
-@pytest.mark.parametrize(("data", "verdict"), _requests())
-def test_request_vector(data: bytes, verdict: object) -> None:
-    """Each row, whole, in pieces, and byte by byte: one verdict."""
-    for pieces in splits(data):
-        _check(serve(pieces), verdict)
-
-
-@pytest.mark.hardening("H80")
-@pytest.mark.parametrize(("data", "verdict"), _requests())
-def test_request_vector_between_good_ones(data: bytes, verdict: object) -> None:
-    """A good request before is answered; one after is, if the row is accepted and the connection lives."""
-    for pieces in (
-        whole(GOOD + data + GOOD),
-        bytewise(GOOD + data + GOOD) if len(data) < 5000 else [GOOD, data + GOOD],
-    ):
-        events = serve(pieces)
-        assert events[:2] == GOOD_EVENTS
-        if isinstance(verdict, list) and verdict[-1] != ("close",):
-            assert events[2:] == [*verdict, *GOOD_EVENTS]
-        elif isinstance(verdict, list):
-            assert events[2:] == verdict
-        else:
-            _check(events, verdict)
-
-
-@pytest.mark.parity("V33", "V48", "V18")
-@pytest.mark.parametrize(
-    ("method", "data", "eof", "verdict"),
-    [
-        pytest.param(method, data, eof, verdict, id=f"{row} {name}", marks=pytest.mark.hardening(row))
-        for row, name, method, data, eof, verdict in RESPONSES
-    ],
-)
-def test_response_vector(method: str, data: bytes, eof: bool, verdict: object) -> None:
-    """Each row, whole, in pieces, and byte by byte: one verdict."""
-    for pieces in splits(data):
-        events = receive(pieces, method=method, eof=eof)
-        if verdict == "error":
-            assert events[-1][0] == "error", events
-        else:
-            assert events == verdict
 
 
 @pytest.mark.parity("V4")

@@ -1,8 +1,9 @@
 """What a server must make of the bytes of a request: the rows of the hardening catalogue, section 3.1, written from the
 RFCs.
 
-Each case: (row, name, bytes, verdict). A verdict is the status that refuses it, or the events that accept it, as
-engine.serve() notes them.
+Each case: (row, name, bytes, verdict). A verdict is the status that refuses it and closes, or the events that accept
+it, as engine.serve() notes them. FIELDS are heads with the fields that they must yield; CUT are messages that the peer
+leaves unfinished. What is decided above the engine is tested there.
 """
 
 REQUEST = ("request", "GET", "/")
@@ -104,6 +105,8 @@ CASES = [
         b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n",
         [("request", "CONNECT", "a:443"), END],
     ),
+    ("H20", "TRACE", b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", [("request", "TRACE", "/"), END]),
+    ("H20", "X-HTTP-Method-Override", get(b"X-HTTP-Method-Override: DELETE"), ACCEPT),
     ("H20", "CONNECT without port", b"CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     ("H20", "CONNECT with empty port", b"CONNECT a: HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     ("H20", "CONNECT with a path", b"CONNECT /x HTTP/1.1\r\nHost: a\r\n\r\n", 400),
@@ -128,8 +131,16 @@ CASES = [
     ),
     ("H24", "HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     *(
-        ("H25", f"target with {b!r}", get(target=b"/a" + b + b"b"), 400)
-        for b in (b"\0", b"\x7f", b"\xff", b" ", b"#", b"\t", b"\x01")
+        (row, f"target with {b!r}", get(target=b"/a" + b + b"b"), 400)
+        for row, b in (
+            ("H25", b"\0"),
+            ("H25", b"\t"),
+            ("H25", b"\x01"),
+            ("H26", b"\xff"),
+            ("H27", b" "),
+            ("H28", b"#"),
+            ("H30", b"\x7f"),
+        )
     ),
     ("H29", "target of 70,000 bytes", get(target=b"/" + b"a" * 70_000), 414),
     (
@@ -141,12 +152,14 @@ CASES = [
     ("H29", "request line one over", b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 8177), 414),
     ("H31", "bad percent-encoding is a matter of routing", get(target=b"/%zz%"), [("request", "GET", "/%zz%"), END]),
     ("H32", "encoded NUL is a matter of routing", get(target=b"/a%00b"), [("request", "GET", "/a%00b"), END]),
+    ("H32", "so is overlong UTF-8", get(target=b"/%c0%ae"), [("request", "GET", "/%c0%ae"), END]),
     (
         "H34",
         "slashes stay as they are",
         get(target=b"//evil.example/..;/"),
         [("request", "GET", "//evil.example/..;/"), END],
     ),
+    ("H34", "backslash", get(target=b"/\\evil"), [("request", "GET", "/\\evil"), END]),
     ("H35", "space before the colon", post(b"Content-Length : 5", body=b"hello"), 400),
     ("H35", "space before the colon of Host", b"GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
     ("H36", "obs-fold", get(b"X: a", b" b"), 400),
@@ -156,8 +169,16 @@ CASES = [
     ("H39", "empty name", get(b": x"), 400),
     ("H52", "CR LF CR X", b"GET / HTTP/1.1\r\nHost: a\r\n\rX", 400),
     *(
-        ("H40", f"{b!r} in value", get(b"X: a" + b + b"b"), 400)
-        for b in (b"\0", b"\r", b"\x01", b"\x7f", b"\x0b", b"\x1f", b"\x08")
+        (row, f"{b!r} in value", get(b"X: a" + b + b"b"), 400)
+        for row, b in (
+            ("H40", b"\0"),
+            ("H41", b"\r"),
+            ("H42", b"\x01"),
+            ("H42", b"\x7f"),
+            ("H42", b"\x08"),
+            ("H42", b"\x0b"),
+            ("H42", b"\x1f"),
+        )
     ),
     *(
         ("H43", f"name {n!r}", get(n + b": y"), 400)
@@ -235,6 +256,7 @@ CASES = [
     ("H70b", "extension at the limit", chunked(b"5;" + b"x" * 16384 + b"\r\nhello\r\n0\r\n\r\n"), posted(b"hello")),
     ("H70b", "extension one over", chunked(b"5;" + b"x" * 16385 + b"\r\nhello\r\n0\r\n\r\n"), 413),
     ("H70b", "extensions on many chunks", chunked(b"1;xx\r\nh\r\n" * 9000 + b"0\r\n\r\n"), 413),
+    ("H70b", "extensions on 100,000 chunks", chunked(b"1;x\r\nh\r\n" * 100_000 + b"0\r\n\r\n"), 413),
     ("H71", "bare LF behind a chunk size", chunked(b"5\nhello\r\n0\r\n\r\n"), 400),
     ("H71", "LF in an extension", chunked(b"5;\nxx\r\nhello\r\n0\r\n\r\n"), 400),
     ("H71", "bare LF behind the last chunk", chunked(b"5\r\nhello\r\n0\n\r\n"), 400),
@@ -263,7 +285,35 @@ CASES = [
     ("H74", "32 trailers", chunked(b"0\r\n" + b"a:b\r\n" * 32 + b"\r\n"), posted(b"", (("a", "b"),) * 32)),
     ("H74", "9,000 bytes of trailers", chunked(b"0\r\n" + (b"a: " + b"b" * 995 + b"\r\n") * 9 + b"\r\n"), 431),
     ("H78", "close, then garbage", get(b"Connection: close") + b"\0garbage", CLOSE),
-    ("H84", "Upgrade without Connection", get(b"Upgrade: h2c"), ACCEPT),
+    ("H79", "20 pipelined", LINE * 20, ACCEPT * 20),
+    (
+        "H81a",
+        "Expect, body sent at once",
+        post(b"Expect: 100-continue", b"Content-Length: 5", body=b"hello"),
+        posted(b"hello"),
+    ),
+    (
+        "H81a",
+        "Expect twice",
+        post(b"Expect: 100-continue", b"Expect: 100-continue", b"Content-Length: 5", body=b"hello"),
+        posted(b"hello"),
+    ),
+    ("H81a", "Expect with length 0", post(b"Expect: 100-continue", b"Content-Length: 0"), posted(b"")),
+    (
+        "H81a",
+        "a folded length behind Expect",
+        post(b"Expect: y 100-continue", b"Content-Length:", b" 5", body=b"hello"),
+        400,
+    ),
+    ("H81b", "an unknown Expect is a matter of the application", get(b"Expect: x"), ACCEPT),
+    ("H84", "Upgrade without Connection", get(b"Upgrade: x"), ACCEPT),
+    ("H84", "Upgrade to what nobody knows", get(b"Connection: upgrade", b"Upgrade: x/1"), ACCEPT),
+    (
+        "H85",
+        "Upgrade to h2c",
+        get(b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AA"),
+        ACCEPT,
+    ),
     ("H91", "TLS ClientHello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", 400),
     ("S61", "Sec-WebSocket-Key1", get(b"SEC-WEBSOCKET-KEY1: x"), 400),
     *(
@@ -280,4 +330,26 @@ CASES = [
     ),
     ("S61", "two of what may be repeated", get(b"Accept: a", b"Accept: b", b"Cookie: a", b"Cookie: b"), ACCEPT),
     ("S61", "CR CR LF", b"GET / HTTP/1.1\r\r\nHost: a\r\n\r\n", 400),
+]
+
+FIELDS = [
+    ("H44", "8-bit byte", get(b"X: \xe9"), [(b"Host", b"a"), (b"X", b"\xe9")]),
+    ("H48", "blanks around", get(b"X: \t a \t b \t"), [(b"Host", b"a"), (b"X", b"a \t b")]),
+    ("H48", "nothing but blanks", get(b"X: \t "), [(b"Host", b"a"), (b"X", b"")]),
+    ("H48", "no blank at all", get(b"X:y"), [(b"Host", b"a"), (b"X", b"y")]),
+    ("H49", "other white space stays", get(b"X: \xa0y\x85"), [(b"Host", b"a"), (b"X", b"\xa0y\x85")]),
+    ("H50", "underscores", get(b"Content_Length: 5"), [(b"Host", b"a"), (b"Content_Length", b"5")]),
+]
+
+CUT = [
+    ("H75", "chunks, before the last CRLF", chunked(b"5\r\nhello\r\n0\r\n")),
+    ("H75", "chunks, before the last chunk", chunked(b"5\r\nhello\r\n")),
+    ("H75", "chunks, in a chunk", chunked(b"5\r\nhel")),
+    ("H75", "chunks, in a size", chunked(b"5")),
+    ("H75", "chunks, in a trailer", chunked(b"0\r\nX: y")),
+    ("H76", "length, in the body", post(b"Content-Length: 5", body=b"hel")),
+    ("H76", "length, before the body", post(b"Content-Length: 5")),
+    ("H76", "in the head", b"GET / HTTP/1.1\r\nHost: a\r\n"),
+    ("H76", "in the request line", b"GET / HT"),
+    ("H76", "in the last line end", b"GET / HTTP/1.1\r\nHost: a\r\n\r"),
 ]

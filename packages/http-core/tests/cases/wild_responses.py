@@ -275,7 +275,7 @@ CASES = [
     ("until close", GET, message(b"HTTP/1.1 200 OK", b"Content-Type: text/plain", body=b"a\r\n\r\nb\n")),
     ("until close, and said so", GET, message(b"HTTP/1.1 200 OK", b"Connection: close", body=b"a\r\n0\r\n\r\n")),
     ("nothing", GET, message(b"HTTP/1.1 200 OK", b"Content-Length: 0")),
-    ("Server twice", GET, sized(b"HTTP/1.1 200 OK", b"Server: a", b"Server: b", body=b"x")),
+    ("Via twice", GET, sized(b"HTTP/1.1 200 OK", b"Via: 1.1 a", b"Via: 1.1 b", body=b"x")),
     (
         "odd but legal fields",
         GET,

@@ -9,6 +9,6 @@ from typing import Any
 CASES = Path(__file__).parents[2] / "cases"
 
 
-def load_cases(name: str) -> list[Any]:
-    """The table CASES of `cases/<name>.py`."""
-    return list(runpy.run_path(str(CASES / f"{name}.py"))["CASES"])
+def load_cases(name: str, table: str = "CASES") -> list[Any]:
+    """A table of `cases/<name>.py`."""
+    return list(runpy.run_path(str(CASES / f"{name}.py"))[table])

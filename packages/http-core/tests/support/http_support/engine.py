@@ -121,3 +121,16 @@ def receive(
     if events and events[-1][0] == "end":
         events.append(("keep",) if connection.keep_alive and not connection.buffered() else ("close",))
     return events
+
+
+def every_split(data: bytes) -> Iterator[list[bytes]]:
+    """Whole, byte by byte, in two at every byte, and at random cuts; only at the ends of what is long."""
+    yield whole(data)
+    yield bytewise(data)
+    points: Iterable[int] = range(1, len(data))
+    if len(data) > 500:
+        points = [*range(1, 100), *range(len(data) - 100, len(data))]
+    for point in points:
+        yield [data[:point], data[point:]]
+    for seed in range(5):
+        yield random_cuts(data, seed)
