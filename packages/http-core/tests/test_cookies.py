@@ -209,6 +209,8 @@ def test_the_size_limit_is_exact() -> None:
         ("a=b; Max-Age=1; Max-Age=2", {"max_age": 2}),
         ("path=/; path=/x", {"name": "path", "value": "/", "path": "/x"}),
         ('a="b c"; Path=/', {"value": "b c", "raw_value": '"b c"'}),
+        ('a="b path=/x" path=/y', {"value": "b path=/x", "path": "/y"}),
+        ('a="b;c" path=/y', {"value": '"b', "path": "/y"}),
         ('a="b', {"value": '"b'}),
         ("[x]{y}=b", {"name": "[x]{y}"}),
         ("a=b;;;Secure", {"secure": True}),
@@ -278,6 +280,13 @@ def test_what_is_written_is_read_back(name: str, value: str, max_age: int | None
     cookie = SetCookie(f"x{name}", value, path="/", max_age=max_age, secure=secure, raw_value=value)
     assert parse_set_cookie([cookie.header()]) == [cookie]
     assert parse_cookie(format_cookie({cookie.name: value})) == {cookie.name: value}
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 1, 1)))
+def test_an_expiry_that_is_written_is_read_back(moment: datetime) -> None:
+    whole = moment.replace(microsecond=0, tzinfo=UTC)
+    (cookie,) = parse_set_cookie([SetCookie("a", "b", expires=whole).header()])
+    assert cookie.expires == whole
 
 
 def test_logger_is_a_child_of_the_package() -> None:

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from levante.http import IncompleteMessage, LimitExceeded, MalformedContent, MultipartLimits
+from levante.http import (
+    IncompleteMessage,
+    LimitExceeded,
+    MalformedContent,
+    MultipartLimits,
+    MultipartWriter,
+    get_payload,
+)
 from levante.http.formdecoder import FieldData, FieldEnd, FieldStart, FormDecoder, decode_text, multipart_boundary
 from levante.http.limits import MultipartLimits as Limits
 
@@ -157,6 +164,21 @@ def test_text_is_strict_utf8() -> None:
         with pytest.raises(MalformedContent) as caught:
             decode_text(bad)
         assert caught.value.status == 400
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=20)
+
+
+@given(st.lists(st.tuples(TEXT, st.none() | TEXT, st.binary(max_size=50)), max_size=4), st.integers(1, 50))
+async def test_a_form_that_is_written_is_read_back(wanted: list[tuple[str, str | None, bytes]], step: int) -> None:
+    writer = MultipartWriter("form-data", boundary="b")
+    for name, filename, data in wanted:
+        payload = get_payload(data)
+        names = {"name": name} | ({"filename": filename} if filename is not None else {})
+        payload.set_content_disposition("form-data", quote_fields=False, **names)
+        writer.append(payload)
+    fields = run(await writer.as_bytes(), step)
+    assert [(field.name, field.filename, data) for field, data in fields] == wanted
 
 
 @given(st.binary(max_size=300), st.integers(1, 50))

@@ -50,6 +50,10 @@ def test_field_limit() -> None:
         with pytest.raises(LimitExceeded) as caught:
             parse_urlencoded(b"&".join([b"a=1"] * count))
         assert caught.value.status == 413
+    for stray in (2000, 2001, 100_000):
+        with pytest.raises(LimitExceeded):
+            parse_urlencoded(b"&" * stray + b"a=1&b=2")
+    assert parse_urlencoded(b"&" * 1998 + b"a=1&b=2") == [("a", "1"), ("b", "2")]
     assert parse_urlencoded(b"a=1&b=2", max_fields=2)
     with pytest.raises(LimitExceeded):
         parse_urlencoded(b"a=1&b=2", max_fields=1)

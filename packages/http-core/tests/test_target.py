@@ -86,6 +86,14 @@ def test_hosts(text: str, expected: Authority, written: str) -> None:
     assert str(expected) == written
 
 
+@given(
+    st.from_regex(r"[A-Za-z0-9.\-_~]{1,20}", fullmatch=True) | st.ip_addresses().map(str),
+    st.none() | st.integers(0, 65535),
+)
+def test_an_authority_that_is_written_is_read_back(host: str, port: int | None) -> None:
+    assert target.parse_authority(str(Authority(host, port))) == (host, port)
+
+
 @pytest.mark.parity("S4")
 @pytest.mark.hardening("H31", "H32")
 @pytest.mark.parametrize(

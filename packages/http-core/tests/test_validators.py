@@ -37,6 +37,23 @@ def test_etags(text: str | None, expected: tuple[ETag, ...] | None) -> None:
     assert parse_etags(text) == expected
 
 
+ETAGS = st.builds(ETag, st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF)), is_weak=st.booleans())
+
+
+@given(st.lists(ETAGS, max_size=8))
+def test_tags_that_are_written_are_read_back(tags: list[ETag]) -> None:
+    sendable = []
+    for tag in tags:
+        try:
+            str(tag)
+        except ValueError:
+            assert set(tag.value) & {'"', "\x7f"}
+        else:
+            if tag.value != "*":
+                sendable.append(tag)
+    assert parse_etags(", ".join(map(str, sendable))) == tuple(sendable)
+
+
 def test_etags_are_capped() -> None:
     found = parse_etags(", ".join(['"x"'] * 1000))
     assert found is not None

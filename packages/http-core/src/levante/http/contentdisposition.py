@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
-from .parameters import TOKEN, is_token, refuse_controls, scan_parameters, skip_space
+from .parameters import CONTROL_CHARACTER, TOKEN, is_token, refuse_controls, scan_parameters, skip_space
 
 MAX_SAFE_NAME: Final = 255
 """Bytes of UTF-8 in a safe name: what Linux, macOS and Windows file systems take."""
@@ -116,14 +116,12 @@ def safe_name(filename: str | None) -> str:
 
 
 def _decode_extended(text: str | None) -> str | None:
-    """The text of an RFC 8187 value (`utf-8''na%C3%AFve`), or None where it is broken."""
+    """The text of an RFC 8187 value (`utf-8''na%C3%AFve`), or None where it is broken or has a control character,
+    which nobody could send unescaped."""
     match = _EXTENDED.fullmatch(text) if text is not None else None
     if match is None or match[1].lower() not in ("utf-8", "iso-8859-1", "us-ascii"):
         return None
-    try:
-        return unquote_to_bytes(match[2]).decode(match[1])
-    except UnicodeDecodeError:
-        return None
+    return _decode(unquote_to_bytes(match[2]), match[1])
 
 
 def _continued(parameters: Mapping[str, str], name: str) -> str | None:
@@ -145,7 +143,12 @@ def _continued(parameters: Mapping[str, str], name: str) -> str | None:
             pieces.append(plain.encode(charset, "replace"))
         else:
             break
+    return _decode(b"".join(pieces), charset) if pieces else None
+
+
+def _decode(data: bytes, charset: str) -> str | None:
     try:
-        return b"".join(pieces).decode(charset) if pieces else None
+        text = data.decode(charset)
     except UnicodeDecodeError:
         return None
+    return text if CONTROL_CHARACTER.search(text) is None else None

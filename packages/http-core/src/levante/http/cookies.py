@@ -37,6 +37,8 @@ _LOST_SEMICOLON: Final = re.compile(
     re.IGNORECASE,
 )
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# A value in quotes is no place for attributes.
+_QUOTED_VALUE: Final = re.compile(r'[^=;]*+=[ \t]*+"[^";]*+"')
 _FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _MAX_AGE: Final = re.compile(r"-?[0-9]+")
 
@@ -238,7 +240,9 @@ def _sendable(text: str, *, what: str) -> str:
 def _parse_one(text: str) -> SetCookie | None:
     if _FORBIDDEN.search(text) is not None:
         return None
-    first, *attributes = _LOST_SEMICOLON.sub(";", text).split(";")
+    quoted = _QUOTED_VALUE.match(text)
+    start = quoted.end() if quoted is not None else 0
+    first, *attributes = (text[:start] + _LOST_SEMICOLON.sub(";", text[start:])).split(";")
     name, equals, raw_value = (part.strip(" \t") for part in first.partition("="))
     if not equals or not name or len(name) + len(raw_value) > MAX_COOKIE_SIZE:
         return None
