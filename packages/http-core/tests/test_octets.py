@@ -82,8 +82,10 @@ def test_span_stops_at_the_first_stranger_wherever_it_stands(length: int) -> Non
 
 
 def test_find() -> None:
-    data = b"abcabc"
+    data = b"abcabc" + b"-" * 9 + b"d"
     assert [find(data, start, 5, ord("c")) for start in range(6)] == [2, 2, 2, 5, 5, 5]
+    assert [find(data, start, len(data), ord("d")) for start in range(len(data))] == [15] * 16
+    assert find(data, 0, 15, ord("d")) == 15
 
 
 def test_pieces_are_what_slices_are() -> None:

@@ -188,11 +188,15 @@ CASES = [
         False,
         body(b"x"),
     ),
+    *(
+        ("C13", f"two {name!r}", "GET", sized(b"x", name + b": a", name.swapcase() + b": a"), False, "error")
+        for name in (b"Content-Type", b"Server", b"ETag", b"Content-Location", b"Content-Range")
+    ),
     (
         "C01",
-        "repeated Content-Type and Server are forgiven",
+        "two of what may be repeated",
         "GET",
-        sized(b"x", b"Server: a", b"Server: b", b"Content-Type: a", b"Content-Type: a"),
+        sized(b"x", b"Set-Cookie: a", b"Set-Cookie: b", b"Via: a", b"Via: b"),
         False,
         body(b"x"),
     ),

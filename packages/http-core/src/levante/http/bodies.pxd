@@ -9,6 +9,7 @@ cdef unsigned char _VALUE
 cdef int _DIGITS_LIMIT
 
 cdef int _SIZE
+cdef int _PADDING
 cdef int _EXTENSION
 cdef int _SIZE_LF
 cdef int _CONTENT
@@ -20,6 +21,7 @@ cdef class BodyDecoder:
     cdef public bytes data
     cdef public list chunk_ends
     cdef public bint done
+    cdef public bint mended
     cdef public object trailers
 
     cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -1
@@ -34,6 +36,7 @@ cdef class CloseDecoder(BodyDecoder):
     cpdef Py_ssize_t feed(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -1
 
 cdef class ChunkedDecoder(BodyDecoder):
+    cdef bint _lenient
     cdef Py_ssize_t _max_extensions
     cdef Py_ssize_t _max_trailers
     cdef Py_ssize_t _max_trailer_size
@@ -56,6 +59,10 @@ cdef class ChunkedDecoder(BodyDecoder):
 
     @cython.locals(value=int)
     cdef bint _digit(self, int octet) except -1
+
+    cdef _after_size(self, int octet)
+
+    cdef _count_extensions(self, Py_ssize_t count)
 
     @cython.locals(stop=Py_ssize_t, newline=Py_ssize_t, after=Py_ssize_t)
     cdef Py_ssize_t _trailer(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1

@@ -25,12 +25,13 @@ _DIGITS_LIMIT = MAX_CHUNK_SIZE_DIGITS
 
 # The states of a chunked body, in the order of the grammar.
 _SIZE: Final = 0
-_EXTENSION: Final = 1
-_SIZE_LF: Final = 2
-_CONTENT: Final = 3
-_CONTENT_CR: Final = 4
-_CONTENT_LF: Final = 5
-_TRAILER: Final = 6
+_PADDING: Final = 1
+_EXTENSION: Final = 2
+_SIZE_LF: Final = 3
+_CONTENT: Final = 4
+_CONTENT_CR: Final = 5
+_CONTENT_LF: Final = 6
+_TRAILER: Final = 7
 
 # Fields that may not arrive behind the body, for they say how to frame, route or authenticate it (RFC 9110 6.5.1). They
 # are dropped.
@@ -41,14 +42,17 @@ _NO_TRAILER: Final = frozenset(
 
 
 class BodyDecoder:
-    """What every framing has: `feed`, then `data`, `chunk_ends` and `done`; `trailers` once done."""
+    """What every framing has: `feed`, then `data`, `chunk_ends` and `done`; once done `trailers`, and `mended` if it
+    was accepted by leniency alone.
+    """
 
-    __slots__ = ("chunk_ends", "data", "done", "trailers")
+    __slots__ = ("chunk_ends", "data", "done", "mended", "trailers")
 
     def __init__(self) -> None:
         self.data = b""
         self.chunk_ends: list[int] | None = None
         self.done = False
+        self.mended = False
         self.trailers: CIMultiDictProxy[str] = NO_TRAILERS
 
     def feed(self, data: bytes, start: int, end: int) -> int:
@@ -88,7 +92,7 @@ class CloseDecoder(BodyDecoder):
 
 class ChunkedDecoder(BodyDecoder):
     """A body in chunks (RFC 9112 7.1): exact hexadecimal sizes, extensions skipped and counted, CRLF only, trailers
-    collected.
+    collected. `lenient` passes over blanks behind a size, counted as extensions.
     """
 
     __slots__ = (
@@ -96,6 +100,7 @@ class ChunkedDecoder(BodyDecoder):
         "_extensions",
         "_failure",
         "_fields",
+        "_lenient",
         "_line",
         "_max_extensions",
         "_max_trailer_size",
@@ -105,8 +110,9 @@ class ChunkedDecoder(BodyDecoder):
         "_trailer_size",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, lenient: bool = False) -> None:
         super().__init__()
+        self._lenient = lenient
         self._max_extensions = limits.max_chunk_extensions
         self._max_trailers = limits.max_trailers
         self._max_trailer_size = limits.max_trailer_size
@@ -160,18 +166,12 @@ class ChunkedDecoder(BodyDecoder):
         """Walk over what stands between the contents of two chunks."""
         while at < end:
             octet = data[at]
-            if self._state == _SIZE:
-                if not self._digit(octet):
-                    if octet not in b";\r" or self._digits == 0:
-                        raise RemoteProtocolError(
-                            f"byte {shown(data[at : at + 1])} in a chunk size; expected hexadecimal digits, CRLF"
-                        )
-                    self._state = _EXTENSION if octet == 0x3B else _SIZE_LF
+            if self._state <= _PADDING:
+                if self._state == _PADDING or not self._digit(octet):
+                    self._after_size(octet)
             elif self._state == _EXTENSION:
                 stop = span(data, at, min(end, at + self._max_extensions - self._extensions + 1), _VALUE)
-                self._extensions += stop - at
-                if self._extensions > self._max_extensions:
-                    raise LimitExceeded("max_chunk_extensions", maximum=self._max_extensions)
+                self._count_extensions(stop - at)
                 if stop == end:
                     return end
                 at = stop
@@ -217,6 +217,26 @@ class ChunkedDecoder(BodyDecoder):
         self._digits += 1
         self._size = self._size * 16 + value
         return True
+
+    def _after_size(self, octet: int) -> None:
+        """Go on with `octet`, the first behind the digits of a chunk size, or behind blanks behind them."""
+        if self._digits and octet == 0x3B:
+            self._state = _EXTENSION
+        elif self._digits and octet == 0x0D:
+            self._state = _SIZE_LF
+        elif self._digits and octet in b" \t" and self._lenient:
+            self._state = _PADDING
+            self.mended = True
+            self._count_extensions(1)
+        else:
+            raise RemoteProtocolError(
+                f"byte {shown(bytes((octet,)))} in a chunk size; expected hexadecimal digits, CRLF"
+            )
+
+    def _count_extensions(self, count: int) -> None:
+        self._extensions += count
+        if self._extensions > self._max_extensions:
+            raise LimitExceeded("max_chunk_extensions", maximum=self._max_extensions)
 
     # Trailers: line by line, each held to the same rules as in a head.
 

@@ -26,7 +26,7 @@ class DialedConnection(DialingLink):
     """An asyncio protocol (by its methods) for one connection that was dialled.
 
     `read_timeout` is the longest silence, in seconds, while a response is expected; None: no limit. An exchange takes
-    it over and may change it.
+    it over and may change it. `lenient` forgives servers what h1.Connection says.
     """
 
     __slots__ = ("_read_timeout", "_upgraded")
@@ -38,8 +38,9 @@ class DialedConnection(DialingLink):
         loop: asyncio.AbstractEventLoop | None = None,
         read_timeout: float | None = None,
         write_timeout: float | None = None,
+        lenient: bool = False,
     ) -> None:
-        super().__init__(Role.CLIENT, Limits() if limits is None else limits, write_timeout or 0.0)
+        super().__init__(Role.CLIENT, Limits() if limits is None else limits, write_timeout or 0.0, lenient=lenient)
         self.loop = loop
         self._read_timeout = read_timeout
         self._upgraded = False

@@ -20,21 +20,17 @@ CONTENT_LOCATION: Final = 2048
 CONTENT_RANGE: Final = 4096
 MAX_FORWARDS: Final = 8192
 
-# A request that repeats one of these is refused: every recipient picks another one (CVE-2026-34525). Responses are only
-# held to what frames them, for plenty of servers repeat the rest.
-REQUEST_SINGLES: Final = (
-    HOST
-    | CONTENT_LENGTH
-    | TRANSFER_ENCODING
-    | CONTENT_TYPE
-    | USER_AGENT
-    | SERVER
-    | ETAG
-    | CONTENT_LOCATION
-    | CONTENT_RANGE
-    | MAX_FORWARDS
+# A message that repeats one of these is refused: every recipient picks another one (CVE-2026-34525).
+RESPONSE_SINGLES: Final = (
+    CONTENT_LENGTH | TRANSFER_ENCODING | CONTENT_TYPE | SERVER | ETAG | CONTENT_LOCATION | CONTENT_RANGE
 )
-RESPONSE_SINGLES: Final = CONTENT_LENGTH | TRANSFER_ENCODING
+REQUEST_SINGLES: Final = RESPONSE_SINGLES | HOST | USER_AGENT | MAX_FORWARDS
+
+# What a lenient client holds responses to, for plenty of servers repeat the rest.
+FRAMING_SINGLES: Final = CONTENT_LENGTH | TRANSFER_ENCODING
+
+# What decides where a message ends, and who reads on behind it.
+FRAMING_FIELDS: Final = CONTENT_LENGTH | TRANSFER_ENCODING | CONNECTION | UPGRADE
 
 # The same, typed when compiled.
 _HOST = HOST

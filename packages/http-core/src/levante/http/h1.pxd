@@ -3,6 +3,7 @@ cimport cython
 from levante.http.bodies cimport BodyDecoder, ChunkedDecoder, CloseDecoder, LengthDecoder
 from levante.http.headparser cimport HeadParser
 from levante.http.heads cimport Head, RequestHead, ResponseHead
+from levante.http.lenience cimport LenientHeadParser
 from levante.http.octets cimport span
 from levante.http.outgoing cimport Outgoing
 
@@ -26,7 +27,6 @@ cdef int _DONE
 cdef int _SWITCHED
 
 cdef Py_ssize_t _UNKNOWN_LENGTH
-cdef unsigned char _VALUE
 
 cdef class Connection(Outgoing):
     cdef public bytes data
@@ -34,12 +34,13 @@ cdef class Connection(Outgoing):
     cdef public object trailers
     cdef object _limits
     cdef bint _server
+    cdef bint _lenient
     cdef HeadParser _parser
     cdef bytes _buffer
     cdef Py_ssize_t _position
     cdef bytearray _more
     cdef bint _scanned
-    cdef bint _control
+    cdef bint _stranger
     cdef bint _eof
     cdef object _error
     cdef BodyDecoder _decoder
@@ -57,7 +58,7 @@ cdef class Connection(Outgoing):
     cpdef bytes switch(self, int status, object reason, object headers, str date_line=*, str server_line=*)
     cpdef bytes trailing_data(self)
     cdef _join(self)
-    @cython.locals(end=Py_ssize_t, head=Head)
+    @cython.locals(end=Py_ssize_t, head=Head, mended=bint)
     cdef int _poll_head(self) except -1
     @cython.locals(decoder=BodyDecoder, end=Py_ssize_t, position=Py_ssize_t)
     cdef int _poll_body(self) except -1

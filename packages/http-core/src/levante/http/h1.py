@@ -16,8 +16,9 @@ from .bodies import BodyDecoder, ChunkedDecoder, CloseDecoder, LengthDecoder
 from .errors import IncompleteMessage, LimitExceeded, LocalProtocolError, RemoteProtocolError, shown
 from .headparser import HeadParser
 from .heads import Head, RequestHead, ResponseHead
+from .lenience import LenientHeadParser
 from .limits import Limits
-from .octets import VALUE, span
+from .octets import span
 from .outgoing import DONE, IDLE, OUR_NAMES, SWITCHED, UNKNOWN_LENGTH, Outgoing
 from .streams import NO_TRAILERS
 from .writers import Headers
@@ -87,19 +88,23 @@ _UNKNOWN_LENGTH = UNKNOWN_LENGTH
 _IDLE = IDLE
 _DONE = DONE
 _SWITCHED = SWITCHED
-_VALUE = VALUE
 
 
 class Connection(Outgoing):
-    """One HTTP/1.1 connection, seen from `role`."""
+    """One HTTP/1.1 connection, seen from `role`.
+
+    `lenient`, for a client only, accepts what real servers get wrong and nobody can frame by; lenience.py says what
+    that is in heads, and in bodies it is blanks behind the size of a chunk. ValueError for a server: no request is
+    forgiven anything.
+    """
 
     __slots__ = (
         "_buffer",
-        "_control",
         "_decoder",
         "_eof",
         "_error",
         "_informational",
+        "_lenient",
         "_limits",
         "_more",
         "_parser",
@@ -107,22 +112,26 @@ class Connection(Outgoing):
         "_position",
         "_scanned",
         "_server",
+        "_stranger",
         "chunk_ends",
         "data",
         "trailers",
     )
 
-    def __init__(self, role: Role, limits: Limits | None = None) -> None:
+    def __init__(self, role: Role, limits: Limits | None = None, *, lenient: bool = False) -> None:
         super().__init__()
         self._limits = Limits() if limits is None else limits
         self._server = role is Role.SERVER
-        self._parser = HeadParser(self._limits, request=self._server)
+        if lenient and self._server:
+            raise ValueError("lenient=True with Role.SERVER; only responses are forgiven anything")
+        self._lenient = lenient
+        self._parser = LenientHeadParser(self._limits) if lenient else HeadParser(self._limits, request=self._server)
         # Received and not yet consumed: _buffer from _position on, then _more.
         self._buffer = b""
         self._position = 0
         self._more: bytearray | None = None
         self._scanned = False  # the beginning of a head has been parsed, and its rest is missing
-        self._control = False  # a control character, such as a line's end, has come since
+        self._stranger = False  # a byte that may change the verdict, such as a line's end, has come since
         self._eof = False
         self._error: RemoteProtocolError | None = None
         self._decoder: BodyDecoder | None = None
@@ -151,8 +160,8 @@ class Connection(Outgoing):
                 self._more = bytearray(data)
             else:
                 self._more += data
-            if not self._control:
-                self._control = span(data, 0, len(data), _VALUE) != len(data)
+            if not self._stranger:
+                self._stranger = span(data, 0, len(data), self._parser.kind) != len(data)
 
     def buffered(self) -> int:
         """How many received bytes have not been consumed."""
@@ -236,7 +245,7 @@ class Connection(Outgoing):
             self._more = None
 
     def _poll_head(self) -> int:
-        if self._scanned and not self._control and not self._eof and self._parser.can_wait(self.buffered()):
+        if self._scanned and not self._stranger and not self._eof and self._parser.can_wait(self.buffered()):
             return self._missing()
         self._join()
         end = len(self._buffer)
@@ -249,13 +258,16 @@ class Connection(Outgoing):
                 )
             head = self._parser.parse(self._buffer, self._position, end)
             self._scanned = head is None
-            self._control = self._buffer[end - 1] == 13  # whatever follows a CR is worth a look
+            self._stranger = False
             if head is None:
                 return self._missing()
             self._consume(self._parser.end)
+            mended = self._parser.mended
             self._parser.reset()
             self.head = head
             self._peer = self._after_request(head) if self._server else self._after_response(head)
+            if mended:
+                self.keep_alive = False
         except RemoteProtocolError as error:
             self._fail(error)
             raise
@@ -282,6 +294,8 @@ class Connection(Outgoing):
         self.chunk_ends = decoder.chunk_ends
         if decoder.done:
             self.trailers = decoder.trailers
+            if decoder.mended:
+                self.keep_alive = False
             self._decoder = None
             self._peer = _PEER_END
         if self.data or self.chunk_ends:
@@ -346,7 +360,7 @@ class Connection(Outgoing):
 
     def _frame_by(self, head: Head) -> int:
         if head.chunked:
-            self._decoder = ChunkedDecoder(self._limits)
+            self._decoder = ChunkedDecoder(self._limits, lenient=self._lenient)
         elif head.length > 0:
             self._decoder = LengthDecoder(head.length)
         else:

@@ -33,6 +33,8 @@ cdef object _VERSION_11
 
 cdef class HeadParser:
     cdef public Py_ssize_t end
+    cdef public unsigned char kind
+    cdef public bint mended
     cdef bint _request
     cdef int _singles
     cdef Py_ssize_t _max_line

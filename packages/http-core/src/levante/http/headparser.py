@@ -89,7 +89,8 @@ class HeadParser:
     """Parses one head after another for one role: requests for a server, responses for a client.
 
     After `parse` has returned a head, `end` is the index of the first byte behind it; `reset()` makes ready for the
-    next one.
+    next one. After it has returned None, `kind` is the class of the bytes that cannot change the verdict, alone.
+    `mended` says whether the head was rewritten, which only lenience.py does.
     """
 
     __slots__ = (
@@ -124,21 +125,26 @@ class HeadParser:
         "_upgrade_start",
         "_upgrade_stop",
         "end",
+        "kind",
+        "mended",
     )
 
-    def __init__(self, limits: Limits, *, request: bool) -> None:
+    def __init__(self, limits: Limits, *, request: bool, singles: int | None = None) -> None:
         self._request = request
-        self._singles = _REQUEST_SINGLES if request else _RESPONSE_SINGLES
+        usual = _REQUEST_SINGLES if request else _RESPONSE_SINGLES
+        self._singles = usual if singles is None else singles  # the fields that may come only once
         self._max_line = limits.max_line_size + 2
         self._max_field = limits.max_field_size + 2
         self._max_headers = limits.max_headers
         self._max_head = limits.max_head_size
         self._max_empty = limits.max_empty_lines
         self.end = 0
+        self.kind = 0
         self.reset()
 
     def reset(self) -> None:
         """Make ready for another head."""
+        self.mended = False
         # Offsets are relative to the `start` of parse().
         self._head = 0  # the start line, behind empty lines
         self._line = 0  # the first line that was not complete
@@ -157,8 +163,8 @@ class HeadParser:
         self._expect_stop = 0
 
     def can_wait(self, buffered: int) -> bool:
-        """Whether the `buffered` bytes of a head, of which none is an LF since the last parse, cannot change its
-        verdict.
+        """Whether the `buffered` bytes of a head, all of them of class `kind` since the last parse, are too few to
+        change its verdict.
         """
         line = buffered - self._line
         return line < (self._max_field if self._fields else self._max_line) and buffered < self._max_head
@@ -168,6 +174,7 @@ class HeadParser:
         first bad byte.
         """
         line = start + self._line
+        self.kind = 0
         while line < end:
             bound = min(line + (self._max_field if self._fields else self._max_line), start + self._max_head)
             stop = min(end, bound)
@@ -226,6 +233,7 @@ class HeadParser:
         target = method + 1
         behind = span(data, target, stop, _TARGET)
         if behind == stop:
+            self.kind = _TARGET
             return -1
         if data[behind] != _SP or behind == target:
             raise RemoteProtocolError(
@@ -267,6 +275,7 @@ class HeadParser:
             )
         reason = span(data, behind, stop, _VALUE)
         if reason == stop:
+            self.kind = _VALUE
             return -1
         if data[reason] != _CR:
             raise RemoteProtocolError(
@@ -296,12 +305,14 @@ class HeadParser:
             raise LimitExceeded("max_headers", maximum=self._max_headers)
         colon = span(data, line, stop, _TOKEN)
         if colon == stop:
+            self.kind = _TOKEN
             return -1
         if data[colon] != _COLON or colon == line:
             refuse_name(data, line, colon)
         first = span(data, colon + 1, stop, _BLANK)
         last = span(data, first, stop, _VALUE)
         if last == stop:
+            self.kind = _VALUE
             return -1
         if data[last] != _CR:
             refuse_value(data, line, colon, last)

@@ -46,12 +46,14 @@ class Link:
         "write_timeout",
     )
 
-    def __init__(self, role: Role, limits: Limits, write_timeout: float, min_write_rate: float = 0.0) -> None:
+    def __init__(
+        self, role: Role, limits: Limits, write_timeout: float, min_write_rate: float = 0.0, *, lenient: bool = False
+    ) -> None:
         self.limits = limits
         self.transport: asyncio.Transport | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.lost_by: BaseException | None = None
-        self._h1 = Connection(role, limits)
+        self._h1 = Connection(role, limits, lenient=lenient)
         self.lost = False  # connection_lost() has been called
         self._closing = False  # nothing is read any more
         self._eof = False  # the peer has finished sending

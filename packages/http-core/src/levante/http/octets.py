@@ -61,6 +61,13 @@ def span(data: bytes, start: int, end: int, kind: int) -> int:
 def find(data: bytes, start: int, end: int, octet: int) -> int:
     """The first index in [start, end) of `octet`; `end` if it is not there."""
     octets = data
+    while end - start >= 4 and (
+        octets[start] != octet
+        and octets[start + 1] != octet
+        and octets[start + 2] != octet
+        and octets[start + 3] != octet
+    ):
+        start += 4
     while start < end and octets[start] != octet:
         start += 1
     return start

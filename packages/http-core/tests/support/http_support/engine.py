@@ -101,9 +101,10 @@ def receive(
     eof: bool = False,
     h1: ModuleType = compiled_or_plain,
     limits: Any = None,
+    lenient: bool = False,
 ) -> list[Any]:
     """What a client makes of the pieces as the answer to one request; ends with ("keep",) or ("close",)."""
-    connection = h1.Connection(h1.Role.CLIENT, limits)
+    connection = h1.Connection(h1.Role.CLIENT, limits, lenient=lenient)
     connection.send_request(method, "a:80" if method == "CONNECT" else "/", [("Host", "a"), *headers])
     connection.end()
     events: list[Any] = []
