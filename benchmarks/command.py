@@ -43,6 +43,7 @@ def main() -> int:
     report.facts = facts(count.value, form(python))
     started = time.monotonic()
     run(plan, report, subjects, works)
+    progress("")
     print(table(report))
     print(f"({time.monotonic() - started:.0f} seconds)")
     if options.results is not None:
@@ -99,7 +100,7 @@ def run(plan: Plan, report: Report, subjects: list[catalogue.Subject], works: li
         mine = [work for work in works if work.key in subject.works]
         if not mine:
             continue
-        progress(f"{subject.name}: {' '.join(work.key for work in mine)}")
+        progress(f"  {subject.name}: {' '.join(work.key for work in mine)}")
         try:
             measure_subject(plan, report, subject, mine)
         except DidNotStart as error:
@@ -118,8 +119,11 @@ def measure_subject(plan: Plan, report: Report, subject: catalogue.Subject, work
 
 
 def progress(line: str) -> None:
+    """What is being measured: on a terminal a line that is written over, and cleared by an empty one."""
     if sys.stderr.isatty():
-        print(f"\r\x1b[K  {line[:100]}", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[K{line[:100]}", end="", file=sys.stderr, flush=True)
+    elif line:
+        print(line, file=sys.stderr, flush=True)
 
 
 def save(report: Report, folder: Path, python: Path, *, with_chart: bool) -> None:
