@@ -192,7 +192,7 @@ REFUSED = {
     "H60": post(b"Transfer-Encoding: xchunked"),
     "H61": post(b"Content-Length: +5", body=b"12345"),
     "H62": post(b"Content-Length: 5", b"Content-Length: 5", body=b"12345"),
-    "H63": post(b"Content-Length: 5", b"Content-Length: 6", body=b"12345"),
+    "H63b": post(b"Content-Length: 5", b"Content-Length: 6", body=b"12345"),
     "H64": post(b"Content-Length: 18446744073709551621", body=b"12345"),
     "H66": post(b"Content-Length: 1000000", body=b""),
     "H68": post(CHUNKED, body=b"0x5\r\nabcde\r\n0\r\n\r\n"),

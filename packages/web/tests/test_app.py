@@ -310,6 +310,7 @@ async def test_context_variables(serve: Any) -> None:
     assert "handler" not in seen
 
 
+@pytest.mark.hardening("H81a", "H81b")
 @pytest.mark.parity("S51")
 async def test_expectations(serve: Any) -> None:
     async def refuse(request: web.Request) -> web.Response:
