@@ -1,4 +1,4 @@
-"""The driver of accepted connections, over real sockets."""
+"""The driver of accepted connections, over real sockets: what the peer sends."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,6 @@ from levante.http import (
     IncompleteMessage,
     Limits,
     PayloadAccessError,
-    PeerDisconnected,
     RemoteProtocolError,
     ServerTimeouts,
 )
@@ -96,6 +95,7 @@ class TestPipelining:
 
 class TestBadRequests:
     @pytest.mark.parity("S61")
+    @pytest.mark.hardening("H91")
     @pytest.mark.parametrize(
         ("data", "status", "text"),
         [
@@ -104,6 +104,7 @@ class TestBadRequests:
             (b"GET /" + b"a" * 9000, 414, b"max_line_size"),
             (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 9000, 431, b"max_field_size"),
             (b"GET / HTTP/2.0\r\n\r\n", 505, b"HTTP/2.0"),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, b"HTTP/2.0"),
             (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501, b"gzip"),
         ],
     )
@@ -164,83 +165,6 @@ class TestBodies:
         server = await loopback(service)
         await server.ask(LAST.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\nhello"))
         assert seen == [b"hello"]
-
-    @pytest.mark.hardening("H82")
-    async def test_unread_small_body_is_drained(self, loopback: Start) -> None:
-        async def service(exchange: Exchange) -> None:
-            exchange.respond(200, None, (), b"early")
-
-        server = await loopback(service)
-        client = await server.open()
-        client.send(POST % 10_000)
-        assert (await client.read_response())[0] == 200
-        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".ljust(10_000, b"."))
-        client.send(LAST)
-        answer = await client.read_all()
-        assert answer.count(b"200 OK") == 1
-        client.close()
-        assert server.requests == 2
-
-    @pytest.mark.hardening("H82")
-    @pytest.mark.parity("S59")
-    async def test_unread_large_body_closes(self, loopback: Start) -> None:
-        async def service(exchange: Exchange) -> None:
-            exchange.respond(200, None, (), b"early")
-
-        server = await loopback(service)
-        answer = await server.ask(POST % 1_000_000 + GET)
-        assert answer.count(b"200 OK") == 1
-        assert b"Connection: close" in answer
-
-    @pytest.mark.hardening("H66")
-    async def test_a_refusal_that_is_streamed_announces_the_close(self, loopback: Start) -> None:
-        async def service(exchange: Exchange) -> None:
-            exchange.send_head(413, None, (), length=5)
-            await exchange.write(b"large")
-            await exchange.finish()
-
-        server = await loopback(service)
-        answer = await server.ask(POST % 1_000_000)
-        assert b"\r\nConnection: close\r\n" in answer
-
-    async def test_an_answer_that_is_streamed_while_its_body_comes_keeps_the_connection(self, loopback: Start) -> None:
-        async def service(exchange: Exchange) -> None:
-            exchange.send_head(200, None, (), length=exchange.head.content_length)
-            async for piece in exchange.body.iter_any():
-                await exchange.write(piece)
-            await exchange.finish()
-
-        server = await loopback(service)
-        client = await server.open()
-        for _ in range(2):
-            client.send(POST % 200_000 + b"x" * 200_000)
-            assert await client.read_response() == (200, b"x" * 200_000)
-        client.close()
-
-    @pytest.mark.hardening("H82")
-    async def test_unread_large_chunked_body_closes(self, loopback: Start) -> None:
-        async def service(exchange: Exchange) -> None:
-            exchange.respond(200, None, (), b"early")
-
-        server = await loopback(service)
-        client = await server.open()
-        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
-        await client.read_response()
-        client.send(b"fffff\r\n" + b"x" * 200_000)
-        assert await client.read_all() == b""
-        client.close()
-
-    async def test_malformed_unread_body_closes(self, loopback: Start) -> None:
-        async def service(exchange: Exchange) -> None:
-            exchange.respond(200, None, (), b"early")
-
-        server = await loopback(service)
-        client = await server.open()
-        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
-        await client.read_response()
-        client.send(b"zz\r\n")
-        assert await client.read_all() == b""
-        client.close()
 
     @pytest.mark.parity("S59")
     async def test_body_is_out_of_reach_afterwards(self, loopback: Start) -> None:
@@ -318,103 +242,6 @@ class TestBodies:
         client.close()
 
 
-class TestDisconnects:
-    @pytest.mark.parity("S57")
-    @pytest.mark.hardening("X14")
-    async def test_handler_goes_on_by_default(self, loopback: Start) -> None:
-        gate = Gate()
-        outcome: list[object] = []
-
-        async def service(exchange: Exchange) -> None:
-            gate.entered.set()
-            await exchange.disconnected()
-            outcome.append(exchange.is_disconnected())
-            await exchange.connection.wait_closed()
-            await exchange.disconnected()
-            outcome.append(exchange.transport)
-            for attempt in (
-                lambda: exchange.respond(200, None, (), b""),
-                lambda: exchange.send_head(200, None, (), length=0),
-            ):
-                with pytest.raises(PeerDisconnected):
-                    attempt()
-            with pytest.raises(PeerDisconnected):
-                await exchange.drain()
-            gate.cancelled.set()
-            raise PeerDisconnected("as usual")
-
-        server = await loopback(service)
-        client = await server.open()
-        client.send(GET)
-        await gate.entered.wait()
-        client.reset()
-        await asyncio.wait_for(gate.cancelled.wait(), 5)
-        assert outcome == [True, None]
-
-    @pytest.mark.parity("S57")
-    @pytest.mark.hardening("X14")
-    @pytest.mark.parametrize("how", ["close", "abort"])
-    async def test_cancellation_on_wish(self, loopback: Start, how: str) -> None:
-        gate = Gate()
-        server = await loopback(gate, cancel_on_disconnect=True)
-        client = await server.open()
-        client.send(GET)
-        await gate.entered.wait()
-        getattr(client.writer.transport, how)()
-        await asyncio.wait_for(gate.cancelled.wait(), 5)
-
-    async def test_waiting_for_more_body(self, loopback: Start) -> None:
-        failed = asyncio.Event()
-
-        async def service(exchange: Exchange) -> None:
-            with pytest.raises((PeerDisconnected, IncompleteMessage)):
-                await exchange.body.read()
-            failed.set()
-
-        server = await loopback(service)
-        client = await server.open()
-        client.send(POST % 9)
-        await server.made.wait()
-        client.writer.transport.abort()
-        await asyncio.wait_for(failed.wait(), 5)
-
-    async def test_waiting_to_write(self, loopback: Start) -> None:
-        gate = Gate()
-        failed = asyncio.Event()
-
-        async def service(exchange: Exchange) -> None:
-            exchange.send_head(200, None, (), length=None)
-            gate.entered.set()
-            with pytest.raises(PeerDisconnected):
-                while True:
-                    await exchange.write(b"x" * 1_000_000)
-            with pytest.raises(PeerDisconnected):
-                await exchange.write(b"")
-            failed.set()
-
-        server = await loopback(service)
-        client = await server.open()
-        client.send(GET)
-        await gate.entered.wait()
-        client.writer.transport.abort()
-        await asyncio.wait_for(failed.wait(), 5)
-
-    async def test_half_close_still_gets_its_answer(self, loopback: Start) -> None:
-        gate = Gate()
-        server = await loopback(gate)
-        client = await server.open()
-        client.send(GET)
-        client.writer.write_eof()
-        await gate.entered.wait()
-        assert gate.exchange is not None
-        await gate.exchange.disconnected()
-        assert gate.exchange.transport is not None
-        gate.open.set()
-        answer = await client.read_all()
-        assert answer.endswith(b"through")
-        client.close()
-
-
 class TestTimeouts:
     async def test_silent_from_the_beginning(self, loopback: Start) -> None:
         server = await loopback(echo, timeouts=ServerTimeouts(head=0.05))
@@ -469,128 +296,88 @@ class TestTimeouts:
         answer = await server.ask((POST % 5).replace(b"Host", b"Expect: 100-continue\r\nHost"))
         assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 408 Request Timeout")
 
-    async def test_stalled_reader(self, loopback: Start) -> None:
-        gate = Gate()
-
-        async def service(exchange: Exchange) -> None:
-            exchange.send_head(200, None, (), length=None)
-            with pytest.raises(PeerDisconnected):
-                while True:
-                    await exchange.write(b"x" * 1_000_000)
-            gate.cancelled.set()
-
-        server = await loopback(service, timeouts=ServerTimeouts(write=0.1))
-        client = await server.open()
-        client.writer.transport.pause_reading()
-        client.send(GET)
-        await asyncio.wait_for(gate.cancelled.wait(), 5)
-        client.close()
-
-    async def test_stalled_reader_of_a_finished_response(self, loopback: Start) -> None:
-        async def service(exchange: Exchange) -> None:
-            exchange.respond(200, None, (), b"x" * 20_000_000)
-
-        server = await loopback(service, timeouts=ServerTimeouts(write=0.1))
-        client = await server.open()
-        client.writer.transport.pause_reading()
-        client.send(LAST)
-        await server.made.wait()
-        await asyncio.wait_for(server.connection.wait_closed(), 5)
-        client.close()
-
-    async def test_lingering_ends(self, loopback: Start) -> None:
-        async def service(exchange: Exchange) -> None:
-            exchange.respond(200, None, (), b"early")
-
-        server = await loopback(service, timeouts=ServerTimeouts(lingering=0.05))
-        client = await server.open()
-        client.send(POST % 1000)
-        await client.read_response()
-        assert await client.read_all() == b""
-        client.close()
-
     async def test_all_off(self, loopback: Start) -> None:
         server = await loopback(echo, timeouts=ServerTimeouts(None, None, None, None, None))
         assert b"200 OK" in await server.ask(POST % 1 + b"x" + LAST)
         assert b"400 Bad" in await server.ask(b"\0\r\n")
 
 
-class TestClosing:
-    @pytest.mark.parity("S56")
-    async def test_drain(self, loopback: Start) -> None:
-        gate = Gate()
-        server = await loopback(gate)
-        busy = await server.open()
-        busy.send(GET)
-        await gate.entered.wait()
-        connection = server.connection
-        connection.close_when_idle()
-        assert not connection.is_idle()
-        gate.open.set()
-        answer = await busy.read_all()
-        assert b"Connection: close" in answer
-        assert answer.endswith(b"through")
-        busy.close()
+@pytest.mark.parity("U15")
+@pytest.mark.hardening("X10")
+class TestBodyRate:
+    """The least that a peer must deliver; body_idle never passes here."""
 
-    @pytest.mark.parity("S56")
-    async def test_idle_connections_close_at_once(self, loopback: Start) -> None:
-        server = await loopback(echo)
+    TIMES = ServerTimeouts(min_body_rate=5000.0, body_grace=0.2, body_idle=1.0, lingering=0.05)
+
+    async def drip(self, server: Any, head: bytes, piece: bytes) -> bytes:
+        """Send `piece` fifty times a second until there is an answer."""
         client = await server.open()
-        client.send(GET)
-        await client.read_response()
-        connection = server.connection
-        connection.close_when_idle()
-        await asyncio.wait_for(connection.wait_closed(), 5)
-        await connection.wait_closed()
-        assert "closed" in repr(connection)
-        assert await client.read_all() == b""
+        client.send(head)
+        answer = asyncio.ensure_future(client.read_all())
+        while not answer.done():
+            client.send(piece)
+            await asyncio.wait((answer,), timeout=0.02)
+        client.close()
+        return await answer
+
+    async def test_drip(self, loopback: Start) -> None:
+        server = await loopback(echo, timeouts=self.TIMES)
+        assert (await self.drip(server, POST % 1_000_000, b"x")).startswith(b"HTTP/1.1 408 Request Timeout")
+
+    async def test_drip_after_a_fast_beginning(self, loopback: Start) -> None:
+        server = await loopback(echo, timeouts=self.TIMES)
+        answer = await self.drip(server, POST % 1_000_000 + b"x" * 100_000, b"x")
+        assert answer.startswith(b"HTTP/1.1 408 Request Timeout")
+
+    @pytest.mark.parametrize("piece", [b"1\r\nx\r\n", b"1;a\r\nx\r\n"])
+    async def test_drip_of_chunks(self, loopback: Start, piece: bytes) -> None:
+        server = await loopback(echo, timeouts=self.TIMES)
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        assert (await self.drip(server, head, piece)).startswith(b"HTTP/1.1 408 Request Timeout")
+
+    async def test_drip_of_what_is_no_body(self, loopback: Start) -> None:
+        """Bytes of a chunk extension are no progress."""
+        server = await loopback(echo, timeouts=self.TIMES)
+        head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;"
+        assert (await self.drip(server, head, b"a")).startswith(b"HTTP/1.1 408 Request Timeout")
+
+    async def test_silence_without_a_limit_on_silence(self, loopback: Start) -> None:
+        times = ServerTimeouts(min_body_rate=5000.0, body_grace=0.1, body_idle=None, lingering=0.05)
+        server = await loopback(echo, timeouts=times)
+        assert (await server.ask(POST % 100)).startswith(b"HTTP/1.1 408 Request Timeout")
+
+    async def test_fast_enough(self, loopback: Start) -> None:
+        server = await loopback(echo, timeouts=self.TIMES)
+        client = await server.open()
+        client.send(POST % 10_000)
+        for _ in range(20):
+            client.send(b"x" * 500)
+            await asyncio.sleep(0.02)
+        assert (await client.read_response())[0] == 200
         client.close()
 
-    async def test_a_request_on_its_way_is_served(self, loopback: Start) -> None:
-        server = await loopback(echo)
-        client = await server.open()
-        client.send(GET + b"GET / HTTP/1.1\r\n")
-        await client.read_response()
-        server.connection.close_when_idle()
-        client.send(b"Host: a\r\n\r\n")
-        assert b"Connection: close" in await client.read_all()
-        client.close()
-
-    @pytest.mark.parity("S56")
-    @pytest.mark.parametrize("first", ["the answer", "the drain"])
-    async def test_lingering_is_short(self, loopback: Start, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
-        """A peer that neither reads nor closes must not hold up the end of the process."""
-
+    async def test_our_own_slowness_is_not_the_peers(self, loopback: Start) -> None:
         async def service(exchange: Exchange) -> None:
-            if first == "the drain":
-                server.connection.close_when_idle()
-            exchange.respond(408, None, (), b"")
+            size = len(await exchange.body.read(1))
+            await asyncio.sleep(0.6)
+            async for piece in exchange.body.iter_any():
+                size += len(piece)
+            exchange.respond(200, None, (), str(size).encode())
 
-        server = await loopback(service, timeouts=ServerTimeouts(lingering=60))
+        times = ServerTimeouts(min_body_rate=5000.0, body_grace=0.2, body_idle=0.3)
+        server = await loopback(service, timeouts=times, limits=Limits(read_bufsize=1000))
         client = await server.open()
-        client.send(POST % 1_000_000)
-        await client.read_all()
-        (connection,) = server.connections
-        connection.close_when_idle()
-        await asyncio.wait_for(connection.wait_closed(), 5)
+        client.send(POST % 8_000_000)
+        client.send(b"x" * 8_000_000)
+        assert await client.read_response() == (200, b"8000000")
         client.close()
 
-    async def test_drain_after_the_head_was_sent(self, loopback: Start) -> None:
-        gate = Gate()
-
-        async def service(exchange: Exchange) -> None:
-            exchange.send_head(200, None, (), length=2)
-            await exchange.drain()
-            gate.entered.set()
-            await gate.open.wait()
-            await exchange.write(b"ok")
-            await exchange.finish()
-
-        server = await loopback(service)
+    async def test_off(self, loopback: Start) -> None:
+        server = await loopback(echo, timeouts=ServerTimeouts(min_body_rate=None, body_grace=0.01))
         client = await server.open()
-        client.send(GET)
-        await gate.entered.wait()
-        server.connection.close_when_idle()
-        gate.open.set()
-        assert (await client.read_all()).endswith(b"\r\n\r\nok")
+        client.send(POST % 5)
+        for _ in range(5):
+            client.send(b"x")
+            await asyncio.sleep(0.02)
+        assert (await client.read_response())[0] == 200
         client.close()

@@ -1,0 +1,97 @@
+"""Peers that do not read, or not enough, over real sockets."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from http_support.loopback import GET, LAST, Gate
+
+from levante.http import (
+    Exchange,
+    PeerDisconnected,
+    ServerTimeouts,
+)
+
+Start = Callable[..., Any]
+
+
+class TestSlowReaders:
+    async def test_stalled_reader(self, loopback: Start) -> None:
+        gate = Gate()
+
+        async def service(exchange: Exchange) -> None:
+            exchange.send_head(200, None, (), length=None)
+            with pytest.raises(PeerDisconnected):
+                while True:
+                    await exchange.write(b"x" * 1_000_000)
+            gate.cancelled.set()
+
+        server = await loopback(service, timeouts=ServerTimeouts(write=0.1))
+        client = await server.open()
+        client.writer.transport.pause_reading()
+        client.send(GET)
+        await asyncio.wait_for(gate.cancelled.wait(), 5)
+        client.writer.transport.abort()
+
+    async def test_stalled_reader_of_a_finished_response(self, loopback: Start) -> None:
+        async def service(exchange: Exchange) -> None:
+            exchange.respond(200, None, (), b"x" * 20_000_000)
+
+        server = await loopback(service, timeouts=ServerTimeouts(write=0.1))
+        client = await server.open()
+        client.writer.transport.pause_reading()
+        client.send(LAST)
+        await server.made.wait()
+        await asyncio.wait_for(server.connection.wait_closed(), 5)
+        client.writer.transport.abort()
+
+    @pytest.mark.hardening("X10")
+    async def test_drips_are_no_progress(self, loopback: Start) -> None:
+        """A peer that takes a little now and then does not hold a response for ever."""
+
+        async def service(exchange: Exchange) -> None:
+            exchange.respond(200, None, (), b"x" * 20_000_000)
+
+        server = await loopback(service, timeouts=ServerTimeouts(write=0.15, min_write_rate=20_000_000.0))
+        client = await server.open()
+        client.send(LAST)
+        await server.made.wait()
+        connection = server.connection
+        closed = asyncio.ensure_future(connection.wait_closed())
+        client.writer.transport.pause_reading()
+        endpoint = client.writer.get_extra_info("socket")
+        while not closed.done():
+            await asyncio.sleep(0.01)
+            with contextlib.suppress(BlockingIOError, ConnectionError):
+                os.read(endpoint.fileno(), 20_000)  # 2 MB a second
+        await closed
+        client.writer.transport.abort()
+
+    @pytest.mark.hardening("X10")
+    @pytest.mark.skipif(sys.platform != "linux", reason="other kernels do not tell what they hold")
+    async def test_progress_that_only_the_kernel_sees(self, loopback: Start) -> None:
+        """The kernel takes more only when a third of its megabytes is free; the peer reads on meanwhile."""
+        size = 8_000_000
+        speed = 2_000_000  # bytes a second: a third of the kernel's buffer takes longer than the timeout
+
+        async def service(exchange: Exchange) -> None:
+            exchange.respond(200, None, (), b"x" * size)
+
+        server = await loopback(service, timeouts=ServerTimeouts(write=0.15))
+        client = await server.open()
+        client.writer.transport.pause_reading()
+        client.send(LAST)
+        endpoint = client.writer.get_extra_info("socket")
+        await server.made.wait()
+        taken = 0
+        while taken < size:
+            await asyncio.sleep(0.01)
+            with contextlib.suppress(BlockingIOError):
+                data = os.read(endpoint.fileno(), speed // 100)
+                assert data, f"the server closed after {taken} bytes"
+                taken += len(data)
+        client.writer.transport.abort()
