@@ -23,7 +23,7 @@ from .request import CLIENT_MAX_SIZE, Request
 from .routing.abstract import AbstractRoute
 from .routing.dispatcher import UrlDispatcher
 from .routing.domains import Domain, MaskDomain
-from .routing.match import MatchInfoError, UrlMappingMatchInfo
+from .routing.match import MatchInfoError
 from .routing.subapps import MatchedSubAppResource, PrefixedSubAppResource
 from .routing.tables import AbstractRouteDef
 
@@ -329,7 +329,16 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         return await route.handler(request)
 
     async def _handle_any(self, request: Request) -> "StreamResponse":
-        match_info = await self._resolve(request)
+        error = request.exchange.error
+        if error is None:
+            try:
+                match_info = self._router.find(request)
+                if match_info is None:
+                    match_info = await self._router.resolve(request)
+            except RemoteProtocolError as exc:
+                match_info = _error_match(exc)
+        else:
+            match_info = _error_match(error)
         match_info.add_app(self)
         match_info.freeze()
         request.bind(match_info)
@@ -342,15 +351,6 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
             chain = self._chain if match_info.http_exception is None else build_chain
             handler = chain(match_info.route, match_info.apps)
         return await handler(request)
-
-    async def _resolve(self, request: Request) -> UrlMappingMatchInfo:
-        error = request.exchange.error
-        if error is None:
-            try:
-                return await self._router.resolve(request)
-            except RemoteProtocolError as exc:
-                error = exc
-        return _error_match(error)
 
     def __call__(self) -> "Application":
         """The application itself, so that it can stand where a factory is expected."""

@@ -349,7 +349,11 @@ class Request(BaseRequest):
             return True
         if self._app is not None:
             return bool(self._app.prepare_receivers)
-        return self._match_info is not None and any(app.on_response_prepare for app in self._match_info.apps)
+        if self._match_info is not None:
+            for app in self._match_info.apps:
+                if app.on_response_prepare:
+                    return True
+        return False
 
     async def prepare_hook(self, response: "StreamResponse") -> None:
         """Send `on_response_prepare` of every application that the request passes through, root first, then the hooks

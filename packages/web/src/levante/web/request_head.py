@@ -46,7 +46,7 @@ class RequestHeadView(StateMapping):
 
     # The target.
 
-    @cached
+    @property
     def match_path(self) -> str:
         """The path that routes are compared with: percent-decoded, but for `%2F` and `%25`. Raises
         RemoteProtocolError for a bad target.

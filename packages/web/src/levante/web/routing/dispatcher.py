@@ -39,6 +39,9 @@ STATIC_CHUNK_SIZE = 256 * 1024
 Find = Callable[[str, str], Found]
 """How a resource is matched with a method and a path where nothing has to be awaited."""
 
+Filed = tuple[AbstractResource, Find | None]
+"""A resource in the index; None stands for one that is asked by awaiting it."""
+
 _NAME_SEPARATOR = re.compile(r"[.:-]")
 
 
@@ -83,10 +86,12 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         super().__init__()
         self._resources: list[AbstractResource] = []
         self._named_resources: dict[str, AbstractResource] = {}
-        self._index: dict[str, list[tuple[AbstractResource, Find | None]]] = {}
+        self._index: dict[str, list[Filed]] = {}
+        self._inherited: dict[str, list[Filed]] | None = None
         self._depth = 1
         self._literal: dict[str, dict[str, ResourceRoute]] = {}
         self._matched_subapps: list[MatchedSubAppResource] = []
+        self._awaits = False
 
     def find_literal(self, method: str, target: str) -> AbstractRoute | None:
         """The route of a request target that is, letter by letter, the path of a resource; None where finding it takes
@@ -105,27 +110,48 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
                 return match_info
         method, path = request.method, request.match_path
         allowed: set[str] = set()
-        key = self._cut(path)
-        while key:
-            for resource, find in self._index.get(key, ()):
-                match_info, methods = await resource.resolve(request) if find is None else find(method, path)
+        for resource, find in self._filed_above(path):
+            match_info, methods = await resource.resolve(request) if find is None else find(method, path)
+            if match_info is not None:
+                return match_info
+            allowed |= methods
+        return self._nothing(method, allowed)
+
+    def find(self, request: "Request") -> UrlMappingMatchInfo | None:
+        """What `resolve` finds, where no resource has to be awaited for it; else None."""
+        if self._awaits:
+            return None
+        method, path = request.method, request.match_path
+        allowed: set[str] = set()
+        for _, find in self._filed_above(path):
+            if find is not None:
+                match_info, methods = find(method, path)
                 if match_info is not None:
                     return match_info
                 allowed |= methods
-            if key == "/":
-                break
-            key = key.rpartition("/")[0] or "/"
+        return self._nothing(method, allowed)
+
+    def _nothing(self, method: str, allowed: set[str]) -> MatchInfoError:
         if allowed:
             return MatchInfoError(HTTPMethodNotAllowed(method, allowed))
         if method == "CONNECT":  # its target is a host, not something that we do not have
             return MatchInfoError(HTTPNotImplemented())
         return MatchInfoError(self.HTTP_NOT_FOUND())
 
-    def _cut(self, path: str) -> str:
-        """The longest beginning of `path` that can be in the index."""
-        if path.count("/") <= self._depth:
-            return path
-        return "/".join(path.split("/", self._depth + 1)[: self._depth + 1]) or "/"
+    def _filed_above(self, path: str) -> "Sequence[Filed]":
+        """The resources that may match `path`, the most literal ones first."""
+        index = self._inherited
+        if index is None:
+            index = self._inherited = _inherit(self._index)
+        key = path
+        if path.count("/") > self._depth:  # the longest beginning that can be in the index
+            key = "/".join(path.split("/", self._depth + 1)[: self._depth + 1]) or "/"
+        while key and key != "/":
+            filed = index.get(key)
+            if filed is not None:
+                return filed
+            key = key.rpartition("/")[0] or "/"
+        return index.get(key, ())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._named_resources)
@@ -178,6 +204,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         self._resources.append(resource)
         if isinstance(resource, MatchedSubAppResource):
             self._matched_subapps.append(resource)
+            self._awaits = True
         else:
             self._file(resource)
 
@@ -198,12 +225,15 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         else:
             key = _index_key(resource.canonical)
         find = resource.find if isinstance(resource, Resource) else None
+        self._awaits |= find is None
         self._index.setdefault(key, []).append((resource, find))
+        self._inherited = None
         self._depth = max(self._depth, key.count("/"))
 
     def reindex(self) -> None:
         """File the resources anew, after their paths have changed."""
         self._index = {}
+        self._inherited = None
         self._depth = 1
         for resource in self._resources:
             if not isinstance(resource, MatchedSubAppResource):
@@ -331,6 +361,20 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
                     break
                 if "%" not in resource.path and "?" not in resource.path:
                     self._literal.setdefault(resource.path, resource.routes)
+
+
+def _inherit(index: Mapping[str, list[Filed]]) -> dict[str, list[Filed]]:
+    """The index with, behind what is filed under a beginning of a path, all that is filed under shorter ones: so one
+    look finds every resource that may match.
+    """
+    inherited = {}
+    for key, filed in index.items():
+        inherited[key] = list(filed)
+        above = key
+        while above != "/":
+            above = above.rpartition("/")[0] or "/"
+            inherited[key] += index.get(above, ())
+    return inherited
 
 
 def _index_key(canonical: str) -> str:

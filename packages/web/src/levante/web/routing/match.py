@@ -22,7 +22,7 @@ class UrlMappingMatchInfo(dict[str, str], AbstractMatchInfo):
 
     def __init__(self, match_dict: Mapping[str, str], route: AbstractRoute) -> None:
         if match_dict:
-            super().__init__(match_dict)
+            self.update(match_dict)
         self._route = route
         self._apps: tuple[Application, ...] = ()
         self._current_app: Application | None = None

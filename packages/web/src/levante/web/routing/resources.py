@@ -171,7 +171,10 @@ class DynamicResource(Resource):
         match = self._compiled.regex.fullmatch(path)
         if match is None:
             return None
-        return {key: decode_segment(value) for key, value in match.groupdict("").items()}
+        fields = match.groupdict("")
+        if "%" in path:
+            return {key: decode_segment(value) for key, value in fields.items()}
+        return fields
 
     def raw_match(self, path: str, /) -> bool:
         return self._orig_path == path
