@@ -2,11 +2,14 @@
 random, between good requests, and over a real connection.
 """
 
+import asyncio
+import ssl
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import pytest
+import trustme
 from http_support import load_cases
 from http_support.engine import GOOD, GOOD_EVENTS, bytewise, every_split, random_cuts, receive, serve, whole
 from http_support.loopback import LAST, echo
@@ -113,3 +116,24 @@ async def test_refusal_on_a_connection(loopback: Start, data: bytes, status: int
     assert b"content-length: %d" % len(body) in lines
     assert b"Traceback" not in body
     assert (await server.ask(LAST)).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.hardening("H91")
+async def test_plain_http_on_a_tls_port(loopback: Start) -> None:
+    """The handshake fails, no request is seen, and the next connection works."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    server = await loopback(echo, ssl=context)
+    try:
+        answer = await server.ask(GOOD)
+    except ConnectionResetError:
+        answer = b""
+    assert b"HTTP" not in answer
+    assert server.requests == 0
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=trust, server_hostname="localhost")
+    writer.write(LAST)
+    assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 200 ")
+    writer.close()
