@@ -259,3 +259,36 @@ async def test_the_disk_is_touched_in_threads_and_small_files_never_reach_it(
     assert (answer.text, touched) == ("500", [])
     answer = await served.request("POST", "/", MULTIPART, large * 2 + small + b"--B--\r\n")
     assert (answer.text, touched) == ("502", [False, False])
+
+
+@pytest.mark.parity("S24")
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("POST", '[["a", "1"]]'),
+        ("PUT", '[["a", "1"]]'),
+        ("PATCH", '[["a", "1"]]'),
+        ("DELETE", '[["a", "1"]]'),
+        ("OPTIONS", "[]"),
+        ("PROPFIND", "[]"),
+    ],
+)
+async def test_the_methods_that_send_forms(serve: Any, method: str, expected: str) -> None:
+    app = web.Application()
+    app.router.add_route("*", "/", show)
+    served = await serve(app)
+    assert (await served.request(method, "/", URLENCODED, b"a=1")).text == expected
+    body = part('name="a"', b"1") + b"--B--\r\n"
+    assert (await served.request(method, "/", MULTIPART, body)).text == expected
+
+
+@pytest.mark.hardening("M11")
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['Content-Disposition: form-data; name="b"'],
+        ["Content-Type: text/plain", "Content-Type: text/html"],
+    ],
+)
+async def test_a_part_that_says_two_things_is_refused(serve: Any, lines: list[str]) -> None:
+    assert (await posted(serve, MULTIPART, part('name="a"', b"1", *lines) + b"--B--\r\n")).status == 400
