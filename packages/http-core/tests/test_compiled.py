@@ -19,7 +19,6 @@ from levante.http import (
     headparser,
     headrules,
     heads,
-    lenience,
     lingering,
     links,
     multipart,
@@ -27,6 +26,7 @@ from levante.http import (
     outgoing,
     pace,
     serving,
+    streams,
     writers,
 )
 
@@ -35,7 +35,6 @@ HOT = [
     heads.RequestHead,
     heads.ResponseHead,
     headparser.HeadParser,
-    lenience.LenientHeadParser,
     bodies.BodyDecoder,
     bodies.LengthDecoder,
     bodies.CloseDecoder,
@@ -43,6 +42,7 @@ HOT = [
     writers.FieldBlock,
     h1.Connection,
     outgoing.Outgoing,
+    streams.StreamReader,
     links.Link,
     lingering.LingeringLink,
     pace.Pace,

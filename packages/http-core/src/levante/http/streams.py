@@ -264,7 +264,7 @@ class StreamReader:
     def unread_data(self, data: bytes) -> None:
         """Put `data` back in front (deprecated: keep it at the caller instead)."""
         warnings.warn("unread_data() is deprecated; keep the bytes at the caller", DeprecationWarning, stacklevel=2)
-        self._put_back(data)
+        self._put_back(bytes(data))
 
     def iter_chunked(self, n: int) -> ChunkIterator[bytes]:
         """Iterate over the body in pieces of at most `n` bytes, for which the marks are raised; ValueError below 1."""
