@@ -20,14 +20,16 @@ ENVIRONMENT = {**os.environ, "LEVANTE_NO_UVLOOP": "0" if LOOP == "uvloop" else "
 
 
 class Program:
-    """A running server; what it writes is kept by line, with the time at which it came."""
+    """A running server; what it writes is kept by line, with the time at which it came. A variable of the environment
+    that is "" is taken away.
+    """
 
     def __init__(self, arguments: Sequence[str], *, cwd: Path, environment: dict[str, str] | None = None) -> None:
         self.lines: list[tuple[float, str]] = []
         self.process = subprocess.Popen(
             list(arguments),
             cwd=cwd,
-            env={**ENVIRONMENT, **(environment or {})},
+            env={name: value for name, value in {**ENVIRONMENT, **(environment or {})}.items() if value},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 import textwrap
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 from processes import free_port, wait_until
-from servers import Connection, Load, Program, get, is_running
+from servers import ENVIRONMENT, Connection, Load, Program, get, is_running
 
 APPLICATION = """
 import asyncio, logging, os, time
@@ -44,6 +45,9 @@ def make(argv=None):
     return app
 """
 
+UNMEASURED = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}
+"""Measuring coverage would make a start half as long again."""
+
 Start = Callable[..., Program]
 
 
@@ -53,13 +57,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
     started: list[Program] = []
     (tmp_path / "shop.py").write_text(APPLICATION)
 
-    def run(*arguments: str, program: str | None = None, workers: int = 2) -> Program:
+    def run(
+        *arguments: str, program: str | None = None, workers: int = 2, environment: dict[str, str] | None = None
+    ) -> Program:
         if program is None:
             command = ["-m", "levante.web", "-H", "127.0.0.1", "-w", str(workers), *arguments]
         else:
             (tmp_path / "program.py").write_text(textwrap.dedent(program))
             command = ["program.py"]
-        started.append(Program([sys.executable, *command], cwd=tmp_path))
+        started.append(Program([sys.executable, *command], cwd=tmp_path, environment=environment))
         return started[-1]
 
     yield run
@@ -71,6 +77,14 @@ def serving(program: Program, *, count: int = 2) -> list[int]:
     """The processes that have said that they serve, when there are `count`."""
     program.wait_for(r"worker (\d+) serves", count=count)
     return [int(pid) for _, pid in program.found(r"worker (\d+) serves")]
+
+
+def seconds_to_import(folder: Path) -> float:
+    """How long it takes now to start Python and import the application."""
+    began = time.monotonic()
+    command = [sys.executable, "-c", "import shop, levante.web.worker_main"]
+    subprocess.run(command, cwd=folder, check=True, env={**ENVIRONMENT, **UNMEASURED, "PYTHONPATH": str(folder)})
+    return time.monotonic() - began
 
 
 @pytest.mark.parity("U10", "S63")
@@ -136,9 +150,9 @@ def test_a_signal_before_anybody_serves(start: Start, tmp_path: Path) -> None:
 
 @pytest.mark.parity("U10")
 @pytest.mark.hardening("X5")
-def test_a_killed_worker_is_replaced(start: Start) -> None:
+def test_a_killed_worker_is_replaced(start: Start, tmp_path: Path) -> None:
     port = free_port()
-    program = start("-P", str(port), "shop:make")
+    program = start("-P", str(port), "shop:make", environment=UNMEASURED)
     victim, other = serving(program)
     with Load(port, clients=4) as load:
         mine: list[Connection] = []
@@ -150,18 +164,20 @@ def test_a_killed_worker_is_replaced(start: Start) -> None:
         wait_until("a connection to the other worker", connected_to_other)
         kept = mine[-1]
         seconds = []
-        for kills in range(3):  # a busy machine is forgiven once or twice
+        for kills in range(3):
             began = time.monotonic()
             os.kill(victim, signal.SIGKILL)
             when, replacement = program.wait_for(r"worker (\d+) serves", count=3 + kills)
             seconds.append(when - began)
             victim = int(replacement)
             assert kept.get()[1] == str(other)
-            if seconds[-1] < 1.0:
+            # A second, where the machine is not so busy that Python alone needs most of one.
+            if seconds[-1] < max(1.0, 3 * seconds_to_import(tmp_path)):
                 break
+        else:
+            pytest.fail(f"replacing a worker took {seconds} seconds")
         for connection in mine:
             connection.close()
-    assert min(seconds) < 1.0
     assert is_running(other)
     assert len(program.found("killed by SIGKILL")) == len(seconds)
     assert all("Reset" in failure or "closed" in failure for failure in load.failures)  # and nobody was refused

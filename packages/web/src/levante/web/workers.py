@@ -39,6 +39,9 @@ LAST_DELAY: Final = 30.0
 dies after it has served is replaced without delay.
 """
 
+MAX_DOUBLINGS: Final = 10
+"""Beyond LAST_DELAY in any case; further ones would only overflow."""
+
 MAX_BOOT_FAILURES: Final = 5
 """Attempts to start a worker when none serves; what fails that often fails always, and whoever started us should know.
 """
@@ -263,7 +266,7 @@ class Supervisor:
             self._failures += 1
             self._boot_failures += 0 if served else 1
             self._last_failure = now
-        delay = 0.0 if served and self._failures == 1 else min(LAST_DELAY, FIRST_DELAY * 2 ** (self._failures - 1))
+        delay = 0.0 if served and self._failures == 1 else self._delay()
         self._start_at = now + delay
         what = "while it served" if served else "before it could serve"
         logger.error("worker %d ended %s: %s; the next one starts in %.1f s", worker.pid, what, how, delay)
@@ -318,10 +321,21 @@ class Supervisor:
         if old or self._boot_failures:  # one at a time: a rolling restart, or an attempt
             missing = min(missing, 1 - sum(worker.state == worker.STARTING for worker in current))
         for _ in range(missing):
-            self._start(now, selector)
+            if now >= self._start_at:
+                self._start(now, selector)
+
+    def _delay(self) -> float:
+        """Seconds to wait after the failures so far."""
+        return min(LAST_DELAY, FIRST_DELAY * 2.0 ** min(self._failures - 1, MAX_DOUBLINGS))
 
     def _start(self, now: float, selector: selectors.BaseSelector) -> None:
-        worker = WorkerProcess(self._message, self._sockets, generation=self._generation, now=now)
+        try:
+            worker = WorkerProcess(self._message, self._sockets, generation=self._generation, now=now)
+        except OSError as exc:  # no more processes, files or memory: of that those who serve know nothing
+            self._failures += 1
+            self._start_at = now + self._delay()
+            logger.error("no worker can be started: %s; the next attempt is in %.1f s", exc, self._start_at - now)
+            return
         self._workers.append(worker)
         selector.register(worker, selectors.EVENT_READ, worker)
         logger.info("worker %d starts", worker.pid)
