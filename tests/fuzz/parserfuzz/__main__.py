@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--input", type=Path, help="check only what is in this file, with the target NAME")
     parser.add_argument("--merge", action="store_true", help="find the inputs of FOLDER that each reach something new")
     parser.add_argument("--keep", action="store_true", help="add what was found so to the corpus that is committed")
+    parser.add_argument("--libfuzzer", nargs=argparse.REMAINDER, help="run libFuzzer as what follows says")
     options = parser.parse_args()
     logging.disable()  # what a parser has to say about hostile input would fill the terminal
     folder: Path = options.folder
@@ -41,6 +42,8 @@ def main() -> int:
     if options.driver == "guided" and options.input is None:
         from . import guided
 
+        if options.libfuzzer is not None:
+            guided.walk(options.name, options.libfuzzer, program=folder / f"{options.name}.launcher")
         if options.merge:
             guided.merge(options.name, folder=folder)
         guided.fuzz(options.name, seconds=options.seconds, folder=folder, save=save, seed=options.seed)

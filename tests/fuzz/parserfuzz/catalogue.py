@@ -12,8 +12,8 @@ from . import codings, fields, http1, locators, multiparts, octets, websockets
 from .target import Target
 
 # What one merge adds at most, and the bytes of one input: every test run walks through all of it, and a diff shows it.
-MAX_KEPT = 30
-MAX_KEPT_SIZE = 150
+MAX_KEPT = 50
+MAX_KEPT_SIZE = 300
 
 CORPUS = Path(__file__).resolve().parent.parent / "corpus"
 
@@ -70,12 +70,14 @@ def keep_merged(name: str, folder: Path) -> None:
         if data and len(data) <= MAX_KEPT_SIZE:
             found[targets[data[0] % len(targets)].name].append(data[1:])
     for target in targets:
-        new = set(found[target.name]) - set(corpus(target))
-        keep(target.name, sorted(new, key=lambda data: (len(data), data))[:MAX_KEPT])
+        new = sorted(set(found[target.name]) - set(corpus(target)), key=lambda data: (len(data), data))
+        keep(target.name, new[:: 1 + len(new) // MAX_KEPT])  # of every length some
 
 
 def keep(name: str, inputs: list[bytes]) -> None:
     """Add inputs to what is kept for a target."""
+    if not inputs:
+        return
     lines = {repr(data) for data in (*kept(name), *inputs)}
     CORPUS.mkdir(exist_ok=True)
     (CORPUS / f"{name}.txt").write_text("".join(f"{line}\n" for line in sorted(lines)), encoding="ascii")

@@ -4,6 +4,7 @@ has the same branches as the compiled one that runs beside it, and every module 
 Targets of a program share one search: the first byte of an input chooses among them.
 """
 
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -33,16 +34,23 @@ def fuzz(name: str, *, seconds: int, folder: Path, save: Callable[[Any, bytes], 
 
 
 def merge(name: str, *, folder: Path) -> None:
-    """Never returns; FOLDER/merged then holds the inputs, seeds and found ones, that reach what no smaller one does."""
-    catalogue = instrumented()
-    into = folder / "merged" / name
+    """Never returns; FOLDER/merged then holds the inputs, seeds and found ones, that reach what no smaller one does.
+
+    libFuzzer does the work in a process of its own, which it starts as a shell would: hence the launcher.
+    """
+    into, launcher = folder / "merged" / name, folder / f"{name}.launcher"
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
-    run(
-        catalogue.chosen(name),
-        lambda target, data: into,
-        ["-merge=1", f"-max_len={MAX_SIZE}", str(into), str(folder / "seeds" / name), str(folder / "corpus" / name)],
-    )
+    command = [sys.executable, "-m", "parserfuzz", name, "--folder", str(folder), "--driver", "guided", "--libfuzzer"]
+    launcher.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
+    launcher.chmod(0o700)
+    folders = (into, folder / "seeds" / name, folder / "corpus" / name)
+    walk(name, ["-merge=1", f"-max_len={MAX_SIZE}", *map(str, folders)], program=launcher)
+
+
+def walk(name: str, options: list[str], *, program: Path) -> None:
+    """Never returns; libFuzzer with options of its own, where what a target raises is of no interest."""
+    run(instrumented().chosen(name), lambda target, data: program, options, program=program)
 
 
 def instrumented() -> Any:
@@ -54,7 +62,9 @@ def instrumented() -> Any:
         return import_module("parserfuzz.catalogue")
 
 
-def run(targets: Sequence[Any], save: Callable[[Any, bytes], Path], options: list[str]) -> None:
+def run(
+    targets: Sequence[Any], save: Callable[[Any, bytes], Path], options: list[str], *, program: Path = Path(__file__)
+) -> None:
     atheris: Any = import_module("atheris")
 
     def one(data: bytes) -> None:
@@ -67,7 +77,7 @@ def run(targets: Sequence[Any], save: Callable[[Any, bytes], Path], options: lis
             print(f"\n{target.name}: {save(target, data[1:])}", flush=True)
             raise
 
-    atheris.Setup([sys.argv[0], *options], one)
+    atheris.Setup([str(program), *options], one)
     atheris.Fuzz()
 
 

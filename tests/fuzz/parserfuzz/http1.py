@@ -182,7 +182,7 @@ def check_rewritten(event: Any) -> None:
 def tell_client(form: Form, pieces: list[bytes], *, options: int) -> Story:
     """What a client makes of the pieces and the end, as the answer to one request."""
     h1, bounds = form.h1, limits(options)
-    connection = h1.Connection(h1.Role.CLIENT, bounds)
+    connection = h1.Connection(h1.Role.CLIENT, bounds, lenient=bool(options & 32))
     method = METHODS[options >> 2 & 3]
     headers = [("Host", "a")]
     if options & 16:
@@ -273,6 +273,9 @@ def client_seeds() -> Iterator[bytes]:
         if len(data) < 1000:
             yield bytes([METHODS.index(method) << 2 | (16 if b"101" in data[:15] else 0)]) + data
             yield b"\2" + data
+    for _, data, *_ in load_cases("lenient_responses"):
+        if len(data) < 1000:
+            yield b"\x20" + data
 
 
 def written_seeds() -> Iterator[bytes]:

@@ -21,8 +21,8 @@ BEFORE, BEHIND = b"5\r\n", b"\r\n0\r\n\r\n"
 class Body:
     """A decoder made to look like a connection: pieces in, events out."""
 
-    def __init__(self, form: Form, limits: Limits) -> None:
-        self.decoder = form.bodies.ChunkedDecoder(limits)
+    def __init__(self, form: Form, limits: Limits, *, lenient: bool) -> None:
+        self.decoder = form.bodies.ChunkedDecoder(limits, lenient=lenient)
         self.form = form
         self.piece = b""
         self.at = 0
@@ -39,8 +39,8 @@ class Body:
         return self.form.h1.Data(self.decoder.data, tuple(self.decoder.chunk_ends or ()))
 
 
-def tell(form: Form, pieces: list[bytes], *, limits: Limits) -> Story:
-    body = Body(form, limits)
+def tell(form: Form, pieces: list[bytes], *, limits: Limits, lenient: bool = False) -> Story:
+    body = Body(form, limits, lenient=lenient)
     story: Story = []
     behind = 0
     for piece in pieces:
@@ -56,8 +56,8 @@ def tell(form: Form, pieces: list[bytes], *, limits: Limits) -> Story:
 
 
 def check_chunked(data: bytes) -> None:
-    limits = TIGHT if data[:1] and data[0] & 1 else Limits()
-    story = agree(data[1:], partial(tell, limits=limits))
+    options = data[0] if data else 0
+    story = agree(data[1:], partial(tell, limits=TIGHT if options & 1 else Limits(), lenient=bool(options & 2)))
     if not story or story[-1][:2] != ("done", True):
         return
     content: Any = story[0][1] if story[0][0] == "data" else b""
@@ -108,6 +108,7 @@ def chunked_seeds() -> Iterator[bytes]:
         if b"chunked" in head and len(body) < 1000:
             yield b"\0" + body
             yield b"\1" + body
+            yield b"\2" + body.replace(b"\r\n", b"\n")
 
 
 def octets_seeds() -> Iterator[bytes]:
