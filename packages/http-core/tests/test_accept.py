@@ -357,17 +357,21 @@ class TestBodyRate:
         client.close()
 
     async def test_our_own_slowness_is_not_the_peers(self, loopback: Start) -> None:
+        entered = asyncio.Event()
+
         async def service(exchange: Exchange) -> None:
+            entered.set()
             size = len(await exchange.body.read(1))
-            await asyncio.sleep(0.6)
+            await asyncio.sleep(1.0)
             async for piece in exchange.body.iter_any():
                 size += len(piece)
             exchange.respond(200, None, (), str(size).encode())
 
-        times = ServerTimeouts(min_body_rate=5000.0, body_grace=0.2, body_idle=0.3)
+        times = ServerTimeouts(min_body_rate=1_000_000.0, body_grace=0.2, body_idle=0.3)
         server = await loopback(service, timeouts=times, limits=Limits(read_bufsize=1000))
         client = await server.open()
         client.send(POST % 8_000_000)
+        await entered.wait()  # the clock is running
         client.send(b"x" * 8_000_000)
         assert await client.read_response() == (200, b"8000000")
         client.close()

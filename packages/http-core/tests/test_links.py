@@ -64,10 +64,11 @@ class TestSlowReaders:
         closed = asyncio.ensure_future(connection.wait_closed())
         client.writer.transport.pause_reading()
         endpoint = client.writer.get_extra_info("socket")
-        while not closed.done():
-            await asyncio.sleep(0.01)
-            with contextlib.suppress(BlockingIOError, ConnectionError):
-                os.read(endpoint.fileno(), 20_000)  # 2 MB a second
+        async with asyncio.timeout(5):
+            while not closed.done():
+                await asyncio.sleep(0.01)
+                with contextlib.suppress(BlockingIOError, ConnectionError):
+                    os.read(endpoint.fileno(), 20_000)  # 2 MB a second
         await closed
         client.writer.transport.abort()
 
