@@ -18,6 +18,7 @@ HOT = [
     "headrules",
     "heads",
     "headparser",
+    "lenience",
     "bodies",
     "writers",
     "outgoing",
