@@ -135,6 +135,13 @@ class TestHeads:
         with pytest.raises(RemoteProtocolError, match=r"HTTP/1\.1"):
             parser.parse(b"<", 0, 1)
 
+    def test_what_is_no_status_line_is_refused_as_such_however_long_it_is(self) -> None:
+        parser = LenientHeadParser(Limits())
+        data = b"H" + b"T" * 9000
+        with pytest.raises(RemoteProtocolError) as caught:
+            parser.parse(data, 0, len(data))
+        assert type(caught.value) is RemoteProtocolError
+
     def test_a_line_at_a_time_takes_linear_time(self) -> None:
         parser = LenientHeadParser(Limits())
         data = b"HTTP/1.1 200 OK\n" + b"".join(b"X-%d: %s\n" % (i, b"v" * 500) for i in range(120))

@@ -60,9 +60,9 @@ class LenientHeadParser(HeadParser):
             stop = min(end, bound)
             newline = data.find(b"\n", line, stop)
             if newline < 0:
+                self._wait_for_line(data, line, stop)
                 if stop == bound:
                     self._refuse_size(bound - start)
-                self._wait_for_line(data, line, stop)
                 return None
             self.end = newline + 1
             self._line = self.end - start
