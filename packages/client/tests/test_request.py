@@ -76,13 +76,15 @@ def test_framing() -> None:
     assert not headers
     assert check_framing(headers, compress=None, chunked=None) is None
     assert check_framing(headers, compress="gzip", chunked=True) is True
-    assert [check_compress(it) for it in (None, False, True, "gzip", "deflate")] == [
+    assert [check_compress(it) for it in (None, False, True, "gzip", "br")] == [
         None,
         None,
         "deflate",
         "gzip",
-        "deflate",
+        "br",
     ]
+    with pytest.raises(ValueError, match="compress must be"):
+        check_compress("lzw")
 
 
 @pytest.mark.parity("C4")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 from yarl import URL
 
-from levante.http import HttpVersion, HttpVersion11, Payload, get_payload, hdrs
+from levante.http import ACCEPTABLE, HttpVersion, HttpVersion11, Payload, get_payload, hdrs
 
 from .cookiejar import CookieJar, LooseCookies
 from .errors import InvalidUrlClientError, NonHttpUrlClientError, RequestInfo
@@ -258,14 +258,15 @@ def check_framing(headers: CIMultiDict[str], *, compress: str | None, chunked: b
 
 
 def check_compress(compress: bool | str | None) -> str | None:
-    """The name of the coding that a `compress` argument stands for, None for none."""
+    """The name of the coding that a `compress` argument stands for, None for none. ValueError for one that is unknown, or
+    whose library is not installed."""
     if compress is True:
         return "deflate"
     if compress is False or compress is None:
         return None
-    if compress in {"deflate", "gzip"}:
+    if compress in ACCEPTABLE:
         return compress
-    raise ValueError(f"compress must be False, True, 'deflate' or 'gzip', got {compress!r}")
+    raise ValueError(f"compress must be False, True or one of {', '.join(ACCEPTABLE)}; got {compress!r}")
 
 
 def as_payload(body: Any) -> Payload:  # Any: whatever the payload registry knows
