@@ -1,6 +1,7 @@
 """Several processes at one port: real ones, started as a user starts them."""
 
 import os
+import re
 import signal
 import socket
 import ssl
@@ -317,6 +318,20 @@ def test_a_program_with_its_own_functions_tls_and_unix_socket(start: Start, tmp_
     program.send(signal.SIGTERM)
     assert program.end() == 0
     program.wait_for("AFTER False")
+
+
+@pytest.mark.parity("U10")
+def test_the_program_of_the_deployment_guide(start: Start) -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "how-to" / "deploy.md").read_text()
+    (text,) = re.findall(r"```python\n(from levante import web\n.*?)```", guide, re.DOTALL)
+    port = free_port()
+    assert "workers=4" in text
+    assert "port=8080" in text
+    program = start(program=text.replace("port=8080", f"port={port}"))
+    program.wait_for(rf"Running on http://127\.0\.0\.1:{port} with 4 workers")
+    assert get(port) == (200, "hello")
+    program.send(signal.SIGTERM)
+    assert program.end() == 0
 
 
 @pytest.mark.parametrize(

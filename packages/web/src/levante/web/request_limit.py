@@ -41,10 +41,10 @@ class RequestLimit:
     """Places for running requests. `maximum` None is no limit; `timeout` is in seconds.
 
     A place is taken by adding one to `running` while `running < maximum`, or else by `wait`; it is given back by
-    `leave`.
+    `leave`, or by taking one off while nobody is in the `queue`.
     """
 
-    __slots__ = ("_max_queued", "_queue", "_timeout", "maximum", "running", "shed")
+    __slots__ = ("_max_queued", "_timeout", "maximum", "queue", "running", "shed")
 
     def __init__(
         self, maximum: int | None = MAX_IN_FLIGHT, *, max_queued: int = MAX_QUEUED, timeout: float = QUEUE_TIMEOUT
@@ -56,20 +56,20 @@ class RequestLimit:
         self.shed = 0
         self._max_queued = max_queued
         self._timeout = timeout
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self.queue: deque[asyncio.Future[None]] = deque()
 
     @property
     def queued(self) -> int:
         """How many wait."""
-        return len(self._queue)
+        return len(self.queue)
 
     async def wait(self) -> bool:
         """Wait for a place; False when there is none in time, or none to wait in."""
-        if len(self._queue) >= self._max_queued:
+        if len(self.queue) >= self._max_queued:
             self.shed += 1
             return False
         turn = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
+        self.queue.append(turn)
         try:
             await asyncio.wait((turn,), timeout=self._timeout)
         except asyncio.CancelledError:
@@ -79,7 +79,7 @@ class RequestLimit:
         finally:
             if not turn.done():
                 turn.cancel()
-                self._queue.remove(turn)
+                self.queue.remove(turn)
         if turn.cancelled():
             self.shed += 1
             return False
@@ -87,7 +87,7 @@ class RequestLimit:
 
     def leave(self) -> None:
         """Give a place back: to whoever has waited longest."""
-        if self._queue:
-            self._queue.popleft().set_result(None)
+        if self.queue:
+            self.queue.popleft().set_result(None)
         else:
             self.running -= 1

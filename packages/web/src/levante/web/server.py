@@ -206,8 +206,10 @@ class Server(OpenConnections):
         finally:
             if self._placeless and exchange in self._placeless:
                 self._placeless.remove(exchange)
-            else:
+            elif slots.queue:
                 slots.leave()
+            else:
+                slots.running -= 1
             if request.files:
                 await request.close_files()
             websocket = self._websockets.pop(exchange, None) if self._websockets else None
