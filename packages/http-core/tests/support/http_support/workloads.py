@@ -17,7 +17,7 @@ Prepared = Callable[[], object]
 ENDLESS = (1 << 31) - 3
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 BOUNDARY = "xYzZy"
-PIECE = 16 * 1024
+PIECE = 1024
 
 
 def _limits(http: ModuleType) -> Any:
@@ -72,7 +72,8 @@ def drive(coroutine: Coroutine[Any, Any, object]) -> None:
 
 
 def head_bytewise(http: ModuleType, size: int) -> Prepared:
-    lines = b"".join(b"X-%d: %s\r\n" % (index, b"v" * 90) for index in range(size // 100))
+    """Of as many lines at any size: what has come is joined at each line's end, so at most max_headers times."""
+    lines = b"".join(b"X-%d: %s\r\n" % (index, b"v" * (size // 100)) for index in range(100))
     return _serve(http, bytewise(GOOD[:-2] + lines + b"\r\n"))
 
 
@@ -107,7 +108,7 @@ def connection_tokens(http: ModuleType, size: int) -> Prepared:
 
 
 def tiny_chunks(http: ModuleType, size: int) -> Prepared:
-    return _serve(http, [HEAD, *_pieces(b"1\r\nx\r\n" * size), b"0\r\n\r\n"])
+    return _serve(http, [HEAD, *_pieces(b"1\r\nx\r\n" * size, 100), b"0\r\n\r\n"])
 
 
 def tiny_chunks_bytewise(http: ModuleType, size: int) -> Prepared:
@@ -119,7 +120,7 @@ def tiny_chunks_at_once(http: ModuleType, size: int) -> Prepared:
 
 
 def extensions(http: ModuleType, size: int) -> Prepared:
-    return _serve(http, [HEAD, *_pieces(b'1;a="b";c\r\nx\r\n' * size), b"0\r\n\r\n"])
+    return _serve(http, [HEAD, *_pieces(b'1;a="b";c\r\nx\r\n' * size, 100), b"0\r\n\r\n"])
 
 
 def extension_bytewise(http: ModuleType, size: int) -> Prepared:
