@@ -258,8 +258,8 @@ def check_framing(headers: CIMultiDict[str], *, compress: str | None, chunked: b
 
 
 def check_compress(compress: bool | str | None) -> str | None:
-    """The name of the coding that a `compress` argument stands for, None for none. ValueError for one that is unknown, or
-    whose library is not installed."""
+    """The name of the coding that a `compress` argument stands for, None for none. ValueError for one that is unknown,
+    or whose library is not installed."""
     if compress is True:
         return "deflate"
     if compress is False or compress is None:

@@ -154,7 +154,8 @@ MAX_CODINGS: Final = 4
 MAX_CODED_MEMBERS: Final = 1024
 
 # Decoded bytes for each coded one that a request body may have, and the output below which nobody asks. Real text
-# stays below 30.
+# stays below 30. Request bodies are decoded by default, as in aiohttp, though off would be the safer default: so the
+# ratio holds for whoever streams them, and client_max_size besides for whoever reads them whole.
 MAX_CODING_RATIO: Final = 100
 CODING_RATIO_FLOOR: Final = 64 * 1024
 
