@@ -440,3 +440,14 @@ class TestRequesting:
             assert end.trailers["T"] == "v"
             client.start_next_cycle()
             server.start_next_cycle()
+
+
+def test_an_idle_connection_keeps_nothing_of_the_last_body() -> None:
+    connection = Connection(Role.SERVER)
+    connection.receive_data(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+    events = [connection.next_event() for _ in range(3)]
+    assert events[1] == Data(b"hello")
+    connection.send_response(200, None, (), 0)
+    connection.end()
+    connection.start_next_cycle()
+    assert (connection.head, connection.data, connection.chunk_ends, connection.buffered()) == (None, b"", None, 0)

@@ -216,6 +216,8 @@ class Connection(Outgoing):
         self._method = ""
         self._informational = 0
         self.head = None
+        self.data = b""  # an idle connection keeps nothing
+        self.chunk_ends = None
         self.trailers = NO_TRAILERS
 
     def switch(
