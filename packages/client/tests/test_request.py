@@ -18,7 +18,7 @@ from levante.client.request import (
     cookie_field,
     merge_headers,
 )
-from levante.http import HttpVersion10, HttpVersion11
+from levante.http import HttpVersion, HttpVersion10, HttpVersion11
 
 SCHEMES = frozenset({"http", "https"})
 
@@ -34,7 +34,8 @@ def test_methods() -> None:
 @pytest.mark.parity("V7")
 def test_versions() -> None:
     assert check_version(HttpVersion11) is HttpVersion11
-    for wrong in ((1, 1), HttpVersion10, "1.1", "1.1\r\nX: y"):
+    assert check_version(HttpVersion10) is HttpVersion10
+    for wrong in ((1, 1), (1, 0), HttpVersion(2, 0), HttpVersion(1, 2), "1.1", "1.1\r\nX: y"):
         with pytest.raises(ValueError, match="HttpVersion11"):
             check_version(wrong)
 

@@ -192,7 +192,7 @@ class BaseConnector(abc.ABC):
         """A new connection for `key`."""
 
     def _protocol(self, key: ConnectionKey) -> Any:  # Any: a protocol by its methods only, for it may be compiled
-        return DialedConnection(loop=self._loop, limits=key.limits)
+        return DialedConnection(loop=self._loop, limits=key.limits, lenient=key.lenient)
 
     async def _acquire_slowly(
         self, key: ConnectionKey, timeout: ClientTimeout, *, trace: Trace | None, fresh: bool

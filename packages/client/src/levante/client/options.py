@@ -116,6 +116,7 @@ class Defaults:
     middlewares: tuple[ClientMiddlewareType, ...]
     transparent_retry: bool
     allow_insecure_redirects: bool
+    lenient_responses: bool
     deadlines: DeadlineWheel
 
 

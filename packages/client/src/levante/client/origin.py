@@ -18,7 +18,7 @@ SECURE_SCHEMES = frozenset({"https", "wss"})
 class ConnectionKey(NamedTuple):
     """Two requests may share a connection when their keys are equal. `server_hostname` is part of it: the
     certificate was checked against that name and no other (CVE-2026-54275). `limits` are those of the responses,
-    None for the usual ones."""
+    None for the usual ones; `lenient` says whether responses are forgiven what nobody can frame by."""
 
     host: str
     port: int | None
@@ -26,13 +26,14 @@ class ConnectionKey(NamedTuple):
     ssl: SSLArgument
     server_hostname: str | None = None
     limits: Limits | None = None
+    lenient: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A context cannot be pickled; whether it verified is what a reader of the error wants.
         ssl = self.ssl
         if isinstance(ssl, ssl_module.SSLContext):
             ssl = ssl.verify_mode is not ssl_module.CERT_NONE
-        return ConnectionKey, (self.host, self.port, self.is_ssl, ssl, self.server_hostname, self.limits)
+        return ConnectionKey, (self.host, self.port, self.is_ssl, ssl, self.server_hostname, self.limits, self.lenient)
 
 
 def host_header(url: URL) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 from yarl import URL
 
-from levante.http import ACCEPTABLE, HttpVersion, HttpVersion11, Payload, get_payload, hdrs
+from levante.http import ACCEPTABLE, HttpVersion, HttpVersion10, HttpVersion11, Payload, get_payload, hdrs
 
 from .cookiejar import CookieJar, LooseCookies
 from .errors import InvalidUrlClientError, NonHttpUrlClientError, RequestInfo
@@ -45,10 +45,10 @@ def check_method(method: str) -> str:
 
 
 def check_version(version: object) -> HttpVersion:
-    """`version` if it is HttpVersion11, the one that is sent; ValueError for anything else (CVE-2023-49081)."""
-    if isinstance(version, HttpVersion) and version == HttpVersion11:
+    """`version` if requests can be sent as it; ValueError for anything else (CVE-2023-49081)."""
+    if isinstance(version, HttpVersion) and version in (HttpVersion10, HttpVersion11):
         return version
-    raise ValueError(f"requests are sent as HttpVersion11, got version={version!r}")
+    raise ValueError(f"requests are sent as HttpVersion10 or HttpVersion11, got version={version!r}")
 
 
 def check_url(url: URL, schemes: frozenset[str]) -> URL:

@@ -78,6 +78,7 @@ def _send_options(args: Arguments, defaults: Defaults, connector: BaseConnector,
         ),
         auto_decompress=defaults.auto_decompress if args.auto_decompress is None else args.auto_decompress,
         transparent_retry=defaults.transparent_retry,
+        lenient=defaults.lenient_responses,
         resolve_charset=defaults.resolve_charset,
         trace=trace,
     )

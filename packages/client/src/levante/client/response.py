@@ -114,6 +114,12 @@ class ClientResponse:
         return self._head.version
 
     @property
+    def informational(self) -> tuple[ResponseHead, ...]:
+        """The heads of the interim responses before this one, the oldest first, such as 103 (Early Hints) with its
+        Link fields (RFC 8297)."""
+        return tuple(self._transaction.exchange.informational)
+
+    @property
     def reason(self) -> str:
         """The reason phrase, possibly empty."""
         return self._head.reason

@@ -50,6 +50,7 @@ class SendOptions:
     transparent_retry: bool
     resolve_charset: CharsetResolver
     trace: Trace | None = None
+    lenient: bool = False
 
 
 _USUAL_LIMITS = Limits()
@@ -64,6 +65,8 @@ async def send(request: ClientRequest, options: SendOptions) -> ClientResponse:
     key = request.connection_key
     if options.limits != _USUAL_LIMITS:
         key = key._replace(limits=options.limits)
+    if options.lenient:
+        key = key._replace(lenient=True)
     lease = await connector.acquire(key, request.timeout, trace=options.trace)
     try:
         return await _attempt(request, lease, options)
@@ -111,12 +114,18 @@ async def _send_request(request: ClientRequest, exchange: ClientExchange, option
     body, headers, trace = request.body, request.headers, options.trace
     if body is None or (type(body) in _PLAIN_BODIES and trace is None and _goes_as_it_is(request, body)):
         # The head and all of the body in one write.
-        exchange.request(request.method, request.target, headers, b"" if body is None else bytes(body.value))
+        data = b"" if body is None else bytes(body.value)
+        exchange.request(request.method, request.target, headers, data, request.version)
         if trace is not None:
             await trace.send(TraceRequestHeadersSentParams(request.method, request.url, headers))
         return Sent(size=0 if body is None else body.size or 0)
     exchange.send_head(
-        request.method, request.target, headers, length=request.length, expect_continue=request.expect100
+        request.method,
+        request.target,
+        headers,
+        length=request.length,
+        expect_continue=request.expect100,
+        version=request.version,
     )
     if trace is not None:
         await trace.send(TraceRequestHeadersSentParams(request.method, request.url, headers))

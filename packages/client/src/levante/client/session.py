@@ -57,8 +57,13 @@ class ClientSession:
     `middlewares`, `trace_configs`, `ssl` and the limits `read_bufsize`, `max_line_size`, `max_field_size`,
     `max_headers` (bytes and a count) are defaults of its requests. `transparent_retry=False` switches off the one
     repetition of an idempotent request on a connection that had died idle; `allow_insecure_redirects` lets a
-    redirect lead from TLS to plain text. Not here yet, and refused with TypeError: proxies, `trust_env`,
-    `request_class` and `response_class`.
+    redirect lead from TLS to plain text. Responses are held to the letter of RFC 9112; `lenient_responses` accepts
+    what aiohttp does outside of its development mode and nobody can frame by: bare LF and obs-fold in heads, blanks
+    before a colon or behind a chunk size, a reason that touches its status, and a repeated Content-Type, Server, ETag,
+    Content-Location or Content-Range, of which the first counts. A connection is not used again after an answer that
+    had to be mended. As `version` HttpVersion10 sends plain requests: no chunks, no Expect, and the connection is
+    kept only if `headers` have `Connection: keep-alive`. Not here yet, and refused with TypeError: proxies,
+    `trust_env`, `request_class` and `response_class`.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class ClientSession:
         middlewares: Sequence[ClientMiddlewareType] = (),
         transparent_retry: bool = True,
         allow_insecure_redirects: bool = False,
+        lenient_responses: bool = False,
     ) -> None:
         self._connector: BaseConnector | None = (
             None  # until everything below is accepted there is nothing to warn about
@@ -140,6 +146,7 @@ class ClientSession:
             middlewares=tuple(middlewares),
             transparent_retry=transparent_retry,
             allow_insecure_redirects=allow_insecure_redirects,
+            lenient_responses=lenient_responses,
             deadlines=DeadlineWheel(loop),
         )
         self._connector_owner = connector_owner

@@ -25,7 +25,7 @@ cdef class ClientExchange:
     cdef list _callbacks
 
     @cython.locals(head=bytes, data=bytes, tail=bytes)
-    cpdef request(self, object method, object target, object headers, object body=*)
+    cpdef request(self, object method, object target, object headers, object body=*, object version=*)
     cpdef bint done(self) except -1
     cpdef take_head(self, ResponseHead head)
     cpdef fail(self, object error)

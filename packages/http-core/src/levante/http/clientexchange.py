@@ -15,6 +15,7 @@ from .limits import MAX_JOINED_BODY
 from .links import Link
 from .outgoing import UNKNOWN_LENGTH
 from .streams import EMPTY_PAYLOAD, StreamReader
+from .versions import HttpVersion, HttpVersion11
 from .writers import Headers
 
 # Constants of other modules, typed when compiled.
@@ -70,26 +71,37 @@ class ClientExchange:
     # The request.
 
     def send_head(
-        self, method: str, target: str, headers: Headers, *, length: int | None, expect_continue: bool = False
+        self,
+        method: str,
+        target: str,
+        headers: Headers,
+        *,
+        length: int | None,
+        expect_continue: bool = False,
+        version: HttpVersion = HttpVersion11,
     ) -> None:
         """Begin the request with its head; it is written together with the first piece of the body.
 
         `headers` must have a Host. `length` is that of the body, 0 for none, None for unknown (chunked). With
         `expect_continue`, which adds the Expect field, the head leaves at once; await `wait_continue()` before the
-        body. IllegalCharacter and LocalProtocolError are raised before anything is written.
+        body. `version` may be HttpVersion10: see Outgoing.send_request. IllegalCharacter and LocalProtocolError are
+        raised before anything is written.
         """
         pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
         if expect_continue:
             pairs.append(("Expect", "100-continue"))
         self._check_connected()
-        self._head_bytes = self._h1.send_request(method, target, pairs, _UNKNOWN_LENGTH if length is None else length)
+        size = _UNKNOWN_LENGTH if length is None else length
+        self._head_bytes = self._h1.send_request(method, target, pairs, size, version)
         if expect_continue:
             self._send(b"")
 
-    def request(self, method: str, target: str, headers: Headers, body: bytes = b"") -> None:
+    def request(
+        self, method: str, target: str, headers: Headers, body: bytes = b"", version: HttpVersion = HttpVersion11
+    ) -> None:
         """Send a whole request in one write. Raises as `send_head` does."""
         self._check_connected()
-        head = self._h1.send_request(method, target, headers, len(body))
+        head = self._h1.send_request(method, target, headers, len(body), version)
         data = self._h1.send_data(body if type(body) is bytes else bytes(body))
         tail = self._h1.end(None)
         if len(data) > _JOINED_LIMIT:

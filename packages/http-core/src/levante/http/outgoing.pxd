@@ -19,6 +19,8 @@ cdef int _DATE
 cdef int _SERVER
 cdef int _HOST
 cdef int _FRAMING
+cdef int _EXPECT
+cdef object _VERSION_10
 cdef object _VERSION_11
 
 cdef class Outgoing:
@@ -40,8 +42,10 @@ cdef class Outgoing:
     cpdef bytes send_response(
         self, int status, object reason, object headers, Py_ssize_t length=*, bint keep_alive=*, str date_line=*, str server_line=*
     )
-    @cython.locals(line=str, framing=str, block=FieldBlock)
-    cpdef bytes send_request(self, object method, object target, object headers, Py_ssize_t length=*)
+    @cython.locals(line=str, framing=str, block=FieldBlock, plain=bint)
+    cpdef bytes send_request(
+        self, object method, object target, object headers, Py_ssize_t length=*, object version=*
+    )
     cpdef bytes send_data(self, bytes data)
     @cython.locals(tail=bytes)
     cpdef bytes end(self, object trailers=*)
@@ -55,3 +59,5 @@ cdef class Outgoing:
     @cython.locals(line=str, framed=int)
     cdef str _frame(self, FieldBlock block, Py_ssize_t length, bint dropped, bint chunks)
     cdef str _connection_line(self, FieldBlock block)
+
+cdef _check_plain_request(FieldBlock block, Py_ssize_t length)

@@ -10,10 +10,11 @@ from typing import Final
 
 from .errors import LocalProtocolError
 from .heads import Head
-from .versions import HttpVersion11
+from .versions import HttpVersion, HttpVersion10, HttpVersion11
 from .writers import (
     SEEN_CONTENT_LENGTH,
     SEEN_DATE,
+    SEEN_EXPECT,
     SEEN_HOST,
     SEEN_SERVER,
     SEEN_TRANSFER_ENCODING,
@@ -54,7 +55,9 @@ _UNKNOWN_LENGTH = UNKNOWN_LENGTH
 _DATE = SEEN_DATE
 _SERVER = SEEN_SERVER
 _HOST = SEEN_HOST
+_EXPECT = SEEN_EXPECT
 _FRAMING = SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING
+_VERSION_10 = HttpVersion10
 _VERSION_11 = HttpVersion11
 
 
@@ -150,11 +153,22 @@ class Outgoing:
             )
         )
 
-    def send_request(self, method: str, target: str, headers: Headers, length: int = 0) -> bytes:
-        """The head of a request with `length` bytes of body (UNKNOWN_LENGTH: chunked); `headers` must have a Host."""
+    def send_request(
+        self, method: str, target: str, headers: Headers, length: int = 0, version: HttpVersion = HttpVersion11
+    ) -> bytes:
+        """The head of a request with `length` bytes of body (UNKNOWN_LENGTH: chunked); `headers` must have a Host.
+
+        As HTTP/1.0 it has no chunks, no Expect and no upgrade, and the connection is kept only if `headers` ask for it
+        (RFC 9112 9.3, C.2.2). LocalProtocolError for what breaks these rules, or any other version.
+        """
         self._check("a head", _IDLE)
-        line = request_line(method, target)
+        plain = version == _VERSION_10
+        if not plain and version != _VERSION_11:
+            raise LocalProtocolError(f"a request as {version!r}; expected HttpVersion10 or HttpVersion11")
+        line = request_line(method, target, 0 if plain else 1)
         block = field_block(headers)
+        if plain:
+            _check_plain_request(block, length)
         if not block.seen & _HOST:
             raise LocalProtocolError("no Host among the headers; HTTP/1.1 demands one")
         if (
@@ -166,10 +180,10 @@ class Outgoing:
             framing = ""
             self._framed = _FRAMED_NONE
         else:
-            framing = self._frame(block, length, False, True)
+            framing = self._frame(block, length, False, not plain)
         self._method = method
-        self._upgrade_sent = block.upgrade
-        self.keep_alive = not block.close
+        self._upgrade_sent = block.upgrade and not plain
+        self.keep_alive = not block.close and (block.keep_alive or not plain)
         self._our = _BODY
         return encode((line, block.text, framing, "\r\n"))
 
@@ -252,7 +266,7 @@ class Outgoing:
             if block.length != _UNKNOWN_LENGTH:
                 raise LocalProtocolError("Content-Length together with Transfer-Encoding; expected one framing")
             if not chunks:
-                raise LocalProtocolError("Transfer-Encoding in an answer to HTTP/1.0, which knows no chunks")
+                raise LocalProtocolError("Transfer-Encoding with HTTP/1.0, which knows no chunks")
             framed = _FRAMED_CHUNKED
         elif block.length != _UNKNOWN_LENGTH:
             if length not in (_UNKNOWN_LENGTH, block.length) and not dropped:
@@ -275,3 +289,11 @@ class Outgoing:
         if self._peer_speaks_11():
             return "" if self.keep_alive or block.close else "Connection: close\r\n"
         return "Connection: keep-alive\r\n" if self.keep_alive else ""
+
+
+def _check_plain_request(block: FieldBlock, length: int) -> None:
+    """Refuse what a request cannot have in HTTP/1.0."""
+    if length == _UNKNOWN_LENGTH and block.length == _UNKNOWN_LENGTH:
+        raise LocalProtocolError("a body of unknown length in HTTP/1.0, which knows no chunks; give its Content-Length")
+    if block.seen & _EXPECT:
+        raise LocalProtocolError("Expect in HTTP/1.0, which knows no interim responses; leave it out")

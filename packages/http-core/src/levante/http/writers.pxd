@@ -16,6 +16,7 @@ cdef class FieldBlock:
     cdef public int seen
     cdef public Py_ssize_t length
     cdef public bint close
+    cdef public bint keep_alive
     cdef public bint upgrade
     cdef public bint chunked
 
@@ -33,7 +34,7 @@ cdef _note(FieldBlock block, int meaning, object value)
 cpdef str status_line(int status, object reason)
 
 @cython.locals(text=bytes)
-cpdef str request_line(object method, object target)
+cpdef str request_line(object method, object target, int minor=*)
 
 cpdef bytes encode(tuple lines)
 

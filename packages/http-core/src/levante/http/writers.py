@@ -56,11 +56,11 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 class FieldBlock:
     """The fields of a head as text, and what they say about framing.
 
-    `length` is the value of a Content-Length among them (-1: none); `close` and `upgrade` say whether Connection names
-    these options; `chunked` whether Transfer-Encoding does.
+    `length` is the value of a Content-Length among them (-1: none); `close`, `keep_alive` and `upgrade` say whether
+    Connection names these options; `chunked` whether Transfer-Encoding does.
     """
 
-    __slots__ = ("chunked", "close", "length", "seen", "text", "upgrade")
+    __slots__ = ("chunked", "close", "keep_alive", "length", "seen", "text", "upgrade")
 
     def __init__(self) -> None:
         self.clear()
@@ -71,6 +71,7 @@ class FieldBlock:
         self.seen = 0
         self.length = -1
         self.close = False
+        self.keep_alive = False
         self.upgrade = False
         self.chunked = False
 
@@ -145,6 +146,7 @@ def _note(block: FieldBlock, meaning: int, value: str) -> None:
         for option in value.lower().split(","):
             option = option.strip()
             block.close |= option == "close"
+            block.keep_alive |= option == "keep-alive"
             block.upgrade |= option == "upgrade"
 
 
@@ -164,7 +166,7 @@ def status_line(status: int, reason: str | None) -> str:
     return f"HTTP/1.1 {status} {reason}\r\n"
 
 
-def request_line(method: str, target: str) -> str:
+def request_line(method: str, target: str, minor: int = 1) -> str:
     """The request line; IllegalCharacter for a method that is no token or a target with anything but visible ASCII, or
     with '#'.
     """
@@ -175,7 +177,7 @@ def request_line(method: str, target: str) -> str:
         raise IllegalCharacter(
             f"illegal target {shown(target)}; expected visible ASCII without '#', percent-encoded where needed"
         )
-    return f"{method} {target} HTTP/1.1\r\n"
+    return f"{method} {target} HTTP/1.{minor}\r\n"
 
 
 def encode(lines: tuple[str, ...]) -> bytes:
