@@ -198,6 +198,35 @@ async def test_a_slow_body_is_408(serve: Any) -> None:
     assert (await peer.answer()).status == 408
 
 
+@pytest.mark.parity("U15")
+@pytest.mark.hardening("X10")
+async def test_a_dripping_body_is_408(serve: Any) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        await request.read()
+        raise AssertionError
+
+    served = await serve(handler, min_body_rate=5000.0, body_grace=0.1, body_timeout=5)
+    peer = await served.connect()
+    await peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n")
+    answer = asyncio.ensure_future(peer.answer())
+    while not answer.done():
+        await peer.send(b"x")
+        await asyncio.wait((answer,), timeout=0.02)
+    assert (await answer).status == 408
+
+
+async def test_what_bounds_a_connection_reaches_it(serve: Any) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text="x")
+
+    served = await serve(handler, max_connection_requests=2, min_write_rate=None)
+    assert served.server._timeouts.min_write_rate is None
+    peer = await served.connect()
+    assert (await peer.request("GET", "/")).headers.get("Connection") is None
+    assert (await peer.request("GET", "/")).headers.get("Connection") == "close"
+    assert await peer.is_closed()
+
+
 @pytest.mark.parity("S59")
 async def test_keep_alive(serve: Any) -> None:
     async def handler(request: web.Request) -> web.Response:

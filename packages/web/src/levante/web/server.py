@@ -58,6 +58,10 @@ class Server(OpenConnections):
     undoes the Content-Encoding of request bodies as they are read; one that inflates more than `max_coding_ratio`
     times (None: no limit) is refused with 413.
 
+    A peer that sends a body with less than `min_body_rate` bytes a second after `body_grace`, or takes less than
+    `min_write_rate` of a response, is too slow (None: it may be); after `max_connection_requests` a connection is
+    closed (0: never).
+
     `max_connections` (None: 10,000, or 100 less than the files that the process may have) and
     `max_connections_per_ip` (None: no limit) are for the sites to keep. Of requests, `max_in_flight` run at once (None:
     no limit), WebSockets apart; `max_queued` more wait for `queue_timeout` seconds, others get 503 at once; those of
@@ -75,6 +79,9 @@ class Server(OpenConnections):
         body_timeout: float | None = ServerTimeouts().body_idle,
         write_timeout: float | None = ServerTimeouts().write,
         lingering_time: float | None = ServerTimeouts().lingering,
+        min_body_rate: float | None = ServerTimeouts().min_body_rate,
+        body_grace: float = ServerTimeouts().body_grace,
+        min_write_rate: float | None = ServerTimeouts().min_write_rate,
         tcp_keepalive: bool = True,
         logger: logging.Logger = server_logger,
         access_log: logging.Logger | None = access_logger,
@@ -85,6 +92,7 @@ class Server(OpenConnections):
         max_headers: int = Limits().max_headers,
         max_head_size: int = Limits().max_head_size,
         read_bufsize: int = Limits().read_bufsize,
+        max_connection_requests: int = Limits().max_requests,
         auto_decompress: bool = True,
         max_coding_ratio: int | None = MAX_CODING_RATIO,
         server_header: str = SERVER_SOFTWARE,
@@ -106,6 +114,7 @@ class Server(OpenConnections):
             max_headers=max_headers,
             max_head_size=max_head_size,
             read_bufsize=read_bufsize,
+            max_requests=max_connection_requests,
         )
         self._timeouts = ServerTimeouts(
             head=head_timeout,
@@ -113,6 +122,9 @@ class Server(OpenConnections):
             write=write_timeout,
             keepalive=keepalive_timeout,
             lingering=lingering_time,
+            min_body_rate=min_body_rate,
+            body_grace=body_grace,
+            min_write_rate=min_write_rate,
         )
         self._tcp_keepalive = tcp_keepalive
         self._handler_cancellation = handler_cancellation
