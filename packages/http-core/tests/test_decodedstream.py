@@ -297,6 +297,26 @@ class TestThreads:
         threads.go.set()
         assert await content.read() == NOISE
 
+    async def test_what_a_cancelled_reader_left_behind_needs_no_more_input(self) -> None:
+        threads = watched()
+        packed = gzip.compress(NOISE[:50_000])  # the first piece takes all of it
+        raw = raw_stream(packed[:-20], eof=False)
+        content = DecodedStream(raw, threads.install(), limit=1 << 16)
+        threads.go.clear()
+        task = asyncio.ensure_future(content.readany())
+        while not threads.used:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        read = b""
+        threads.go.set()
+        async with asyncio.timeout(10):
+            while len(read) < 49_900:
+                read += await content.readany()
+        raw.feed_data(packed[-20:])
+        raw.feed_eof()
+        assert read + await content.read() == NOISE[:50_000]
+
     async def test_letting_go_while_a_thread_works(self) -> None:
         threads = watched()
         content = DecodedStream(raw_stream(gzip.compress(NOISE)), threads.install(), limit=1 << 16)

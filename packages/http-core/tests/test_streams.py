@@ -198,8 +198,8 @@ class TestReading:
         reader = stream(eof=False)
         task = asyncio.ensure_future(getattr(reader, call)(*([4] if call == "readexactly" else [])))
         await asyncio.sleep(0)
-        task.cancel()
         late = asyncio.ensure_future(reader.readexactly(4))  # begins before the other has noticed
+        task.cancel()
         await asyncio.sleep(0)
         assert task.cancelled()
         reader.feed_data(b"abcd")
