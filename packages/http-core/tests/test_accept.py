@@ -257,6 +257,23 @@ class TestTimeouts:
         assert (await client.read_all()).startswith(b"HTTP/1.1 408 Request Timeout")
         client.close()
 
+    @pytest.mark.hardening("X10")
+    @pytest.mark.parametrize("first", [b"", GET])
+    async def test_drips_do_not_prolong_a_head(self, loopback: Start, first: bytes) -> None:
+        server = await loopback(echo, timeouts=ServerTimeouts(head=0.3, lingering=0.05))
+        client = await server.open()
+        if first:
+            client.send(first)
+            await client.read_response()
+        client.send(b"GET / HTTP/1.1\r\nX: ")
+        answer = asyncio.ensure_future(client.read_all())
+        async with asyncio.timeout(5):
+            while not answer.done():
+                client.send(b"a")
+                await asyncio.wait((answer,), timeout=0.02)
+        assert (await answer).startswith(b"HTTP/1.1 408 Request Timeout")
+        client.close()
+
     @pytest.mark.parity("S59")
     async def test_idle_connection(self, loopback: Start) -> None:
         server = await loopback(echo, timeouts=ServerTimeouts(head=5, keepalive=0.05))
