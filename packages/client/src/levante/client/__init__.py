@@ -2,7 +2,10 @@
 connections, cookies, redirects, streaming in both directions, timeouts and one tree of errors."""
 
 from levante.http import (
+    EMPTY_PAYLOAD,
     PAYLOAD_REGISTRY,
+    DataQueue,
+    EofStream,
     HttpVersion,
     HttpVersion10,
     HttpVersion11,
@@ -84,6 +87,7 @@ from .tracing import (
 from .websocket import ClientWebSocketResponse
 
 __all__ = [
+    "EMPTY_PAYLOAD",
     "PAYLOAD_REGISTRY",
     "AbstractCookieJar",
     "AbstractResolver",
@@ -117,7 +121,9 @@ __all__ = [
     "ContentTypeError",
     "CookieJar",
     "DefaultResolver",
+    "DataQueue",
     "DummyCookieJar",
+    "EofStream",
     "Fingerprint",
     "FormData",
     "HttpVersion",
