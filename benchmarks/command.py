@@ -42,7 +42,10 @@ def main() -> int:
         plan = Plan(python, QUICK_SECONDS, count, QUICK_COUNTED, QUICK_CONNECTIONS, one_process=True)
     report.facts = facts(count.value, form(python))
     started = time.monotonic()
-    run(plan, report, subjects, works)
+    try:
+        run(plan, report, subjects, works)
+    except KeyboardInterrupt:
+        report.notes.append("interrupted: the subjects that were still to come have no rows")
     progress("")
     print(table(report))
     print(f"({time.monotonic() - started:.0f} seconds)")

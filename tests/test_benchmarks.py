@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -56,6 +57,20 @@ def test_an_unknown_name_is_refused_with_the_known_ones(choice: list[str]) -> No
     done = bench(*choice)
     assert done.returncode != 0
     assert "expected some of" in done.stderr
+
+
+def test_an_interrupted_run_reports_what_it_has(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), "--quick", "--count", "none"]
+    command += ["--only", "hello", "--results", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "everything on" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0
+    assert "interrupted" in output
+    assert {row["subject"] for row in json.loads((tmp_path / "latest.json").read_text())["rows"]} == {"levante"}
 
 
 @contextmanager
