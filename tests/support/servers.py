@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from processes import PATIENCE, wait_until
 
 LOOP = os.environ.get("LEVANTE_TEST_LOOP", "asyncio")
@@ -57,7 +58,8 @@ class Program:
         enough = f"{count} times {pattern!r} in the log"
         wait_until(enough, lambda: len(self.found(pattern)) >= count or self.is_over(), within=within)
         hits = self.found(pattern)
-        assert len(hits) >= count, self.log
+        if len(hits) < count:
+            pytest.fail(f"{enough}, but it ended:\n{self.log}")
         return hits[count - 1]
 
     def is_over(self) -> bool:
