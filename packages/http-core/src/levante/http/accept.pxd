@@ -7,7 +7,6 @@ from levante.http.heads cimport RequestHead
 from levante.http.pace cimport Pace
 from levante.http.serving cimport ServingLink
 
-cdef int _NOTHING
 cdef int _HEAD
 cdef int _DATA
 cdef int _END

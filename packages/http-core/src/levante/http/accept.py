@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 from .clock import now
 from .errors import ExchangeTimeout, IncompleteMessage, ProtocolError, RemoteProtocolError
 from .exchange import Exchange
-from .h1 import POLL_DATA, POLL_END, POLL_HEAD, POLL_NEED_DATA
+from .h1 import POLL_DATA, POLL_END, POLL_HEAD
 from .heads import RequestHead
 from .limits import MAX_BACK_TO_BACK, MAX_UNPARSED, Limits, ServerTimeouts
 from .lingering import DRAINING, IDLE, LINGERING, SERVING, UPGRADED
@@ -26,7 +26,6 @@ from .versions import SERVER_SOFTWARE
 logger: Final = logging.getLogger("levante.http")
 
 # Constants of other modules, typed when compiled.
-_NOTHING = POLL_NEED_DATA
 _HEAD = POLL_HEAD
 _DATA = POLL_DATA
 _END = POLL_END

@@ -5,7 +5,6 @@ from levante.http.h1 cimport Connection
 from levante.http.lingering cimport LingeringLink
 
 cdef int _IDLE
-cdef int _SERVING
 cdef int _UPGRADED
 cdef Py_ssize_t _DRAINED_LIMIT
 cdef object _EMPTY

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from .errors import PayloadAccessError
 from .exchange import Exchange, server_line
 from .limits import MAX_DRAINED_BODY, Limits, ServerTimeouts
-from .lingering import IDLE, SERVING, UPGRADED, LingeringLink
+from .lingering import IDLE, UPGRADED, LingeringLink
 from .streams import EMPTY_PAYLOAD
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ Service = Callable[[Exchange], Coroutine[Any, Any, None]]
 
 # Constants of other modules, typed when compiled.
 _IDLE = IDLE
-_SERVING = SERVING
 _UPGRADED = UPGRADED
 _DRAINED_LIMIT = MAX_DRAINED_BODY
 _EMPTY = EMPTY_PAYLOAD
