@@ -211,8 +211,9 @@ def checked_handler(handler: Any) -> "Handler":  # Any: what users pass is what 
 
 
 def _view(handler: object) -> type[View] | None:
-    is_plain = isinstance(handler, type) and issubclass(handler, View) and handler.__await__ is View.__await__
-    return handler if is_plain else None
+    if isinstance(handler, type) and issubclass(handler, View) and handler.__await__ is View.__await__:
+        return handler
+    return None
 
 
 def _is_coroutine_function(function: object) -> bool:
