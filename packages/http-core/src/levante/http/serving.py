@@ -47,9 +47,6 @@ class ConnectionOwner(Protocol):
     def connection_lost(self, connection: "AcceptedConnection", exc: BaseException | None) -> None:
         """A connection is gone, whatever protocol it spoke in the end."""
 
-    def request_started(self, connection: "AcceptedConnection") -> None:
-        """A request is about to be given to the service."""
-
 
 class ServingLink(LingeringLink):
     """A link that gives its exchanges to a service, one after another; `current` is the one that runs."""
@@ -120,8 +117,6 @@ class ServingLink(LingeringLink):
         self._requests_left -= 1
         if self._retiring or self._requests_left <= 0:
             exchange.keep_alive = False
-        if self._owner is not None:
-            self._owner.request_started(self)
         task = _Task(self._service(exchange), **self._task_options)
         if task.done():
             self._served(task)

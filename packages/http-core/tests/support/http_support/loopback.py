@@ -32,7 +32,7 @@ class Loopback:
     async def start(self) -> None:
         ssl = self.options.pop("ssl", None)
         loop = asyncio.get_running_loop()
-        factory: Any = lambda: AcceptedConnection(self.service, owner=self, **self.options)  # noqa: E731
+        factory: Any = lambda: AcceptedConnection(self.serve, owner=self, **self.options)  # noqa: E731
         self._server = await loop.create_server(factory, "127.0.0.1", 0, ssl=ssl)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -51,8 +51,9 @@ class Loopback:
         self.connections.discard(connection)
         self.lost += 1
 
-    def request_started(self, connection: AcceptedConnection) -> None:
+    def serve(self, exchange: Exchange) -> Any:
         self.requests += 1
+        return self.service(exchange)
 
     @property
     def connection(self) -> AcceptedConnection:

@@ -314,19 +314,19 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         """The request object of an exchange."""
         return Request(exchange, self._client_max_size)
 
-    async def handle(self, request: Request) -> "StreamResponse":
-        """Route a request and call middlewares and handler. Also for requests that could not be read: middlewares see
-        their errors too.
+    def handle(self, request: Request) -> "Awaitable[StreamResponse]":
+        """Route a request and call middlewares and handler; await the result. Also for requests that could not be
+        read: middlewares see their errors too.
         """
         route = self._router.find_literal(request.method, request.target_text)
         if route is None or request.head.expect is not None or request.exchange.error is not None:
-            return await self._handle_any(request)
+            return self._handle_any(request)
         request.bind_route(route, self)
         if self.has_middlewares:
-            return await self._chain(route, self._with_me)(request)
+            return self._chain(route, self._with_me)(request)
         if route.view is not None:
-            return await route.view(request).dispatch()
-        return await route.handler(request)
+            return route.view(request).dispatch()
+        return route.handler(request)
 
     async def _handle_any(self, request: Request) -> "StreamResponse":
         error = request.exchange.error

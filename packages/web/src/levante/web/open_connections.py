@@ -95,12 +95,6 @@ class OpenConnections:
             current.task.add_done_callback(self._orphan_done)
         self._check_empty()
 
-    def request_started(self, connection: AcceptedConnection) -> None:
-        """A request is about to be served."""
-        self.requests_count += 1
-        if self._retiring and connection.current is not None:
-            connection.current.keep_alive = False
-
     def websocket_opened(self, exchange: Exchange, websocket: "WebSocketResponse") -> None:
         """A request has become a WebSocket."""
         self._websockets[exchange] = websocket

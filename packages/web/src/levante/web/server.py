@@ -186,6 +186,9 @@ class Server(OpenConnections):
 
     async def serve(self, exchange: Exchange) -> None:
         """The service of the connections: one request and its response."""
+        self.requests_count += 1
+        if self._retiring:
+            exchange.keep_alive = False
         request = self._request_factory(exchange)
         request.server = self
         access = self._access
