@@ -33,6 +33,15 @@ class TestFields:
     def test_shapes(self, headers: object) -> None:
         assert field_block(headers).text == "A: b\r\nC: d\r\n"  # type: ignore[arg-type]
 
+    def test_what_cannot_change_is_assembled_once(self) -> None:
+        constant = (("A", "b"), ("C", "d"))
+        assert field_block(constant) is field_block(constant)
+        assert field_block(constant, SEEN_CONTENT_LENGTH) is not field_block(constant)
+        pairs: tuple[list[str], ...] = (["A", "b"],)
+        assert field_block(pairs).text == "A: b\r\n"  # type: ignore[arg-type]
+        pairs[0][1] = "c"
+        assert field_block(pairs).text == "A: c\r\n"  # type: ignore[arg-type]
+
     def test_what_is_noted(self) -> None:
         block = field_block(
             [("connection", "x, Close, UPGRADE"), ("Content-length", "007"), ("transfer-Encoding", " Chunked")]

@@ -9,6 +9,7 @@ cdef int _FRAMING
 cdef int _NO_TRAILER
 cdef dict _NAMES
 cdef dict _STATUS_LINES
+cdef tuple _latest
 cdef unsigned char _TARGET
 
 cdef class FieldBlock:
@@ -22,8 +23,10 @@ cdef class FieldBlock:
 
     cdef clear(self)
 
-@cython.locals(block=FieldBlock, lines=list, meaning=int)
+@cython.locals(block=FieldBlock, lines=list, meaning=int, latest=tuple)
 cpdef FieldBlock field_block(object headers, int drop=*)
+
+cdef bint _are_tuples(tuple pairs) except -1
 
 cdef int _new_name(object name) except -1
 

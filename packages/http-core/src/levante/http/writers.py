@@ -48,6 +48,10 @@ _MAX_NAMES: Final = 1024
 
 _STATUS_LINES: dict[int, str] = {}
 
+# The latest headers that cannot change, a tuple of tuples, and what was assembled from them: a program that answers
+# with the same fields again and again has them checked once.
+_latest: tuple[object, "FieldBlock | None"] = (None, None)
+
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
@@ -80,8 +84,12 @@ def field_block(headers: Headers, drop: int = 0) -> FieldBlock:
     """Check and assemble `headers`, leaving out those whose meaning is in `drop`.
 
     IllegalCharacter for a name that is no token or a value that would not stay on its line, TypeError for anything but
-    str.
+    str. The block belongs to everybody: it is only read.
     """
+    global _latest  # noqa: PLW0603  # one variable in C, where an object's attribute would be another look
+    latest = _latest
+    if latest[0] is headers and drop == 0 and latest[1] is not None:
+        return latest[1]
     block = FieldBlock.__new__(FieldBlock)  # past __init__, which costs a call through Python
     block.clear()
     lines = []
@@ -104,7 +112,16 @@ def field_block(headers: Headers, drop: int = 0) -> FieldBlock:
         lines.append(value)
         lines.append("\r\n")
     block.text = "".join(lines)
+    if drop == 0 and type(headers) is tuple and _are_tuples(headers):
+        _latest = (headers, block)
     return block
+
+
+def _are_tuples(pairs: tuple[object, ...]) -> bool:
+    for pair in pairs:  # noqa: SIM110  # a C function has no generators
+        if type(pair) is not tuple:
+            return False
+    return True
 
 
 def _new_name(name: str) -> int:

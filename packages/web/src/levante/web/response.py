@@ -5,6 +5,7 @@ headers having been made for it.
 
 import json
 from concurrent.futures import Executor
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from multidict import CIMultiDict
@@ -27,6 +28,9 @@ DEFAULT_CHARSET = "utf-8"
 
 TEXT_FIELDS = (("Content-Type", "text/plain; charset=utf-8"),)
 """The header fields of a response that was made from a text and nothing else."""
+
+MAX_TYPES = 64
+"""Media types whose header fields are kept, so that the writer below meets the same tuple again; programs use few."""
 
 
 class Response(StreamResponse):
@@ -88,11 +92,11 @@ class Response(StreamResponse):
             self._set_type("application/octet-stream", charset)
 
     def _set_type(self, content_type: str, charset: str | None) -> None:
-        value = content_type if charset is None else f"{content_type}; charset={charset}"
+        fields = _type_fields(content_type, charset)
         if self._headers is None:
-            self._initial = (("Content-Type", value),)
+            self._initial = fields
         else:
-            self._headers["Content-Type"] = value
+            self._headers.update(fields)
 
     @property
     def body(self) -> bytes | Payload | None:
@@ -259,6 +263,11 @@ class Response(StreamResponse):
         exchange.respond(status, self._reason, headers, body)
         self._exchange = exchange
         self._finished = True
+
+
+@lru_cache(maxsize=MAX_TYPES)
+def _type_fields(content_type: str, charset: str | None) -> tuple[tuple[str, str], ...]:
+    return (("Content-Type", content_type if charset is None else f"{content_type}; charset={charset}"),)
 
 
 def json_response(
