@@ -181,3 +181,16 @@ def test_x_forwarded() -> None:
         "10.0.0.1", "https", None
     )
     assert x_forwarded(for_=[" , "]) == ()
+
+
+@pytest.mark.parity("U16")
+def test_the_port_that_the_client_connected_to() -> None:
+    trusted = TrustedPeers(["10.0.0.0/8"])
+
+    def port(*values: str) -> int | None:
+        return resolve_client("10.0.0.1", x_forwarded(for_=["1.2.3.4, 10.0.0.2"], port=values), trusted).port
+
+    assert [port("8443"), port("8443, 80"), port(), port("0"), port("65536"), port("x"), port("\u0661")] == [
+        8443, 8443, None, None, None, None, None,
+    ]  # fmt: skip
+    assert resolve_client("1.2.3.4", x_forwarded(for_=["5.6.7.8"], port=["1"]), trusted).port is None

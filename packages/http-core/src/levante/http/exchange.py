@@ -16,6 +16,7 @@ from .dates import format_date
 from .errors import ExchangeTimeout, LocalProtocolError, PeerDisconnected, ProtocolError, RemoteProtocolError
 from .h1 import Connection
 from .heads import RequestHead
+from .kernelcopy import send_file
 from .limits import MAX_DRAINED_BODY, MAX_JOINED_BODY, SENDFILE_STEP
 from .links import Link
 from .outgoing import UNKNOWN_LENGTH
@@ -260,18 +261,14 @@ class Exchange:
             count -= len(data)
 
     async def _sendfile_native(self, file: BinaryIO, offset: int, count: int) -> int:
-        """Send by the loop's own sendfile as far as it can; how much that was."""
+        """Have the kernel send as far as it can; how much that was."""
         sent = 0
-        transport = self.connection.transport
-        if transport is None or self.connection.is_secure():
+        if self.connection.transport is None or self.connection.is_secure():
             return 0
-        loop = asyncio.get_running_loop()
         while sent < count:
             try:
                 async with asyncio.timeout(self.connection.write_timeout or None):
-                    step = await loop.sendfile(
-                        transport, file, offset + sent, min(count - sent, SENDFILE_STEP), fallback=False
-                    )
+                    step = await send_file(self.connection, file, offset + sent, min(count - sent, SENDFILE_STEP))
             except (NotImplementedError, asyncio.SendfileNotAvailableError):
                 break
             except TimeoutError:

@@ -17,6 +17,7 @@ from .target import parse_authority
 Hop = MappingProxyType[str, str]
 
 _PORT: Final = re.compile(r":[0-9]{1,5}")
+_DIGITS: Final = re.compile(r"[0-9]{1,5}")
 # RFC 7239 6: an address, in brackets where it has colons, or an obfuscated name; either may have a port, and that may
 # be obfuscated, too.
 _NODE: Final = re.compile(
@@ -64,12 +65,13 @@ class TrustedPeers:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The far end as the trusted proxies report it: `remote` is an address, an obfuscated name or `unknown`; scheme
-    and host are None where unsaid, or not to be believed."""
+    """The far end as the trusted proxies report it: `remote` is an address, an obfuscated name or `unknown`; scheme,
+    host and port (the one that the client connected to) are None where unsaid, or not to be believed."""
 
     remote: str | None
     scheme: str | None
     host: str | None
+    port: int | None = None
 
 
 def resolve_client(peer: str | None, hops: Sequence[Mapping[str, str]], trusted: TrustedPeers) -> Client:
@@ -77,31 +79,35 @@ def resolve_client(peer: str | None, hops: Sequence[Mapping[str, str]], trusted:
 
     `hops` come from parse_forwarded() or x_forwarded(). Nothing that an untrusted peer claims is used.
     """
-    remote, scheme, host = peer, None, None
+    remote, scheme, host, port = peer, None, None, None
     for hop in reversed(hops):
         if not trusted.trusts(remote):
             break
         scheme = _scheme(hop.get("proto")) or scheme
         host = _host(hop.get("host")) or host
+        port = _port(hop.get("port")) or port
         node = node_address(hop.get("for", ""))
         if not node:
             break
         remote = node
-    return Client(remote, scheme, host)
+    return Client(remote, scheme, host, port)
 
 
-def x_forwarded(*, for_: Sequence[str], proto: Sequence[str] = (), host: Sequence[str] = ()) -> tuple[Hop, ...]:
-    """The values of X-Forwarded-For, -Proto and -Host (each a list of header lines) as hops like those of
+def x_forwarded(
+    *, for_: Sequence[str], proto: Sequence[str] = (), host: Sequence[str] = (), port: Sequence[str] = ()
+) -> tuple[Hop, ...]:
+    """The values of X-Forwarded-For, -Proto, -Host and -Port (each a list of header lines) as hops like those of
     parse_forwarded().
 
     The lists are matched from the right, where the nearest proxy wrote; a list shorter than that of addresses gives
     its leftmost entry to the hops beyond it, for most proxies write scheme and host once.
     """
-    addresses, schemes, hosts = _items(for_), _items(proto), _items(host)
+    addresses = _items(for_)
+    others = {"proto": _items(proto), "host": _items(host), "port": _items(port)}
     hops = []
-    for back in range(1, max(len(addresses), 1 if schemes or hosts else 0) + 1):
+    for back in range(1, max(len(addresses), 1 if any(others.values()) else 0) + 1):
         hop = {}
-        for name, items in (("proto", schemes), ("host", hosts)):
+        for name, items in others.items():
             if items:
                 hop[name] = items[-min(back, len(items))]
         if back <= len(addresses):
@@ -178,6 +184,12 @@ def _host(text: str | None) -> str | None:
 
 def _scheme(text: str | None) -> str | None:
     return text.lower() if text is not None and text.lower() in ("http", "https", "ws", "wss") else None
+
+
+def _port(text: str | None) -> int | None:
+    if text is None or _DIGITS.fullmatch(text) is None or not 0 < int(text) <= 65535:
+        return None
+    return int(text)
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

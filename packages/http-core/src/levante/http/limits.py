@@ -129,6 +129,10 @@ MAX_RANGE_DIGITS: Final = 18
 # Hops of Forwarded or X-Forwarded-For that are kept, the nearest ones; no chain of real proxies is longer.
 MAX_FORWARDED_HOPS: Final = 32
 
+# Bytes of a PROXY protocol header, version 2: addresses take 52, or 232 for Unix sockets; the rest is for TLVs, of
+# which a client's certificate is the largest. HAProxy and nginx: a page of memory as well.
+MAX_PROXY_HEADER: Final = 4096
+
 # Pairs and characters of a Cookie header that are read: browsers keep up to 150 to 180 cookies a host; what follows
 # is not read.
 MAX_COOKIE_PAIRS: Final = 150

@@ -1,0 +1,109 @@
+"""Files that the kernel copies to a socket by itself: by the event loop's own sendfile where it has one, else, as
+uvloop has none, by os.sendfile on a duplicate of the transport's descriptor. The duplicate is what makes that safe: a
+transport may close at any time, and its number may be another connection's at once; ours stays ours.
+"""
+
+import asyncio
+import errno
+import io
+import os
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+if TYPE_CHECKING:
+    from .links import Link
+
+# What os.sendfile says of files, or sockets, that it cannot do; they are read and written instead.
+_CANNOT: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTSOCK))
+
+
+async def send_file(link: "Link", file: BinaryIO, offset: int, count: int) -> int:
+    """Send `count` bytes of `file` from `offset` on; how many that were, 0 at the file's end.
+
+    Everything written before goes first. Raises NotImplementedError where it cannot be done, SendfileNotAvailableError
+    for a file of a kind that cannot be sent so, ConnectionError or PeerDisconnected when the connection is lost.
+    """
+    loop, transport = asyncio.get_running_loop(), link.transport
+    if transport is None:
+        raise link.disconnected_error()
+    try:
+        sent: int = await loop.sendfile(transport, file, offset, count, fallback=False)
+    except NotImplementedError:
+        if not hasattr(os, "sendfile"):
+            raise
+        return await _send_by_hand(link, transport, file, offset, count)
+    return sent
+
+
+async def _send_by_hand(link: "Link", transport: asyncio.Transport, file: BinaryIO, offset: int, count: int) -> int:
+    try:
+        source = file.fileno()
+    except (AttributeError, io.UnsupportedOperation) as exc:
+        raise asyncio.SendfileNotAvailableError("not a file of the system") from exc
+    await _until_sent(link, transport)
+    endpoint = transport.get_extra_info("socket")
+    if endpoint is None:
+        raise NotImplementedError("the transport tells of no socket")
+    target = os.dup(endpoint.fileno())
+    try:
+        return await _copy(link, source, target, offset, count)
+    finally:
+        os.close(target)
+
+
+async def _until_sent(link: "Link", transport: asyncio.Transport) -> None:
+    """Wait until the transport holds nothing back, without a limit of our own: the link watches who does not read."""
+    await asyncio.sleep(0)  # an event loop may collect what is written, and write it when the callbacks have run
+    if not link.is_lost() and transport.get_write_buffer_size() > 0:
+        transport.set_write_buffer_limits(0)
+        try:
+            await link.wait_writable()
+        finally:
+            transport.set_write_buffer_limits(link.limits.write_high, link.limits.write_low)
+    _check_open(link)
+
+
+def _check_open(link: "Link") -> None:
+    if link.is_lost() or link.transport is None or link.transport.is_closing():
+        raise link.disconnected_error()
+
+
+async def _copy(link: "Link", source: int, target: int, offset: int, count: int) -> int:
+    sent = 0
+    while sent < count:
+        _check_open(link)
+        try:
+            step = os.sendfile(target, source, offset + sent, count - sent)
+        except BlockingIOError:
+            await _until_writable(link, target)
+            continue
+        except InterruptedError:
+            continue
+        except OSError as exc:
+            if sent == 0 and exc.errno in _CANNOT:
+                raise asyncio.SendfileNotAvailableError("os.sendfile cannot send this file") from exc
+            raise
+        if step == 0:
+            break
+        sent += step
+        if sent < count:
+            await asyncio.sleep(0)  # a peer that takes all at once must not keep everybody else waiting
+    return sent
+
+
+async def _until_writable(link: "Link", target: int) -> None:
+    """Wait until the socket takes more, or the connection is lost: our duplicate alone would keep it open."""
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+
+    def wake(*_: object) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    closed = loop.create_task(link.wait_closed())
+    closed.add_done_callback(wake)
+    loop.add_writer(target, wake)
+    try:
+        await waiter
+    finally:
+        loop.remove_writer(target)
+        closed.cancel()
