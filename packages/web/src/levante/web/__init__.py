@@ -16,6 +16,7 @@ from levante.ws import WSCloseCode, WSMessage, WSMsgType
 from .abc import AbstractAccessLogger, AbstractAsyncAccessLogger, AbstractMatchInfo, AbstractRouter, AbstractView
 from .access_log import AccessLogger
 from .app import Application, NotAppKeyWarning
+from .cancellation import cancel_on_disconnect
 from .compression import ContentCoding
 from .config import ChainMapProxy
 from .exceptions import (
@@ -87,8 +88,9 @@ from .request import BaseRequest, Request
 from .request_limit import never_shed
 from .response import Response, json_bytes_response, json_response
 from .routing.abstract import AbstractResource, AbstractRoute, RouteInfo, SystemRoute
-from .routing.dispatcher import ResourcesView, RoutesView, UrlDispatcher
+from .routing.dispatcher import UrlDispatcher
 from .routing.domains import Domain, MaskDomain
+from .routing.listings import ResourcesView, RoutesView
 from .routing.match import UrlMappingMatchInfo
 from .routing.resources import DynamicResource, PlainResource, PrefixResource, Resource, ResourceRoute
 from .routing.subapps import MatchedSubAppResource, PrefixedSubAppResource
@@ -104,6 +106,7 @@ from .routing.tables import (
     patch,
     post,
     put,
+    query,
     route,
     static,
     view,
@@ -115,6 +118,7 @@ from .sites import BaseSite, SockSite, TCPSite, UnixSite
 from .static_files import StaticResource
 from .stream_response import StreamResponse
 from .types import ExpectHandler, Handler, Middleware, RawHandler
+from .upgrading import UpgradeResponse
 from .views import View
 from .websocket import WebSocketReady, WebSocketResponse
 
@@ -251,6 +255,7 @@ __all__ = [
     "SystemRoute",
     "TCPSite",
     "UnixSite",
+    "UpgradeResponse",
     "UrlDispatcher",
     "UrlMappingMatchInfo",
     "View",
@@ -259,6 +264,7 @@ __all__ = [
     "WSMsgType",
     "WebSocketReady",
     "WebSocketResponse",
+    "cancel_on_disconnect",
     "delete",
     "get",
     "head",
@@ -272,6 +278,7 @@ __all__ = [
     "patch",
     "post",
     "put",
+    "query",
     "route",
     "run_app",
     "static",

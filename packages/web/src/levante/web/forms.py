@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .types import BaseRequest
 
-FORM_METHODS = frozenset({"POST", "PUT", "PATCH", "TRACE", "DELETE"})
+FORM_METHODS = frozenset({"POST", "PUT", "PATCH", "TRACE", "DELETE", "QUERY"})
 """Methods whose body can be a form."""
 
 SPOOL_SIZE = 1024 * 1024

@@ -1,23 +1,20 @@
 """The request as a handler sees it: a view of the exchange below, with the ways to read its body."""
 
-import asyncio
 import json
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDictProxy
 from yarl import URL
 
-from levante.http.errors import ProtocolError
 from levante.http.exchange import Exchange
 from levante.http.streams import StreamReader
-from levante.http.streamwriter import ExchangeWriter
 
 from .bodies import decode_json, decode_text, decoded_content, read_body
 from .config import ChainMapProxy
 from .exceptions import HTTPBadRequest
 from .forms import FormValue, close_files, multipart_reader, open_files, read_form
 from .keys import BaseKey
-from .request_head import RequestHeadView
+from .request_connection import RequestConnection
 from .routing.match import UrlMappingMatchInfo
 
 if TYPE_CHECKING:
@@ -37,7 +34,7 @@ INHERITED = ("scheme", "host", "remote", "headers", "raw_headers", "content")
 """What a clone takes over, if it was known already; the rest follows from it."""
 
 
-class BaseRequest(RequestHeadView):
+class BaseRequest(RequestConnection):
     """A request without an application, as the handler of a `web.Server` gets it.
 
     As a mapping it holds what middlewares hand to handlers, by `str` or `RequestKey`.
@@ -175,50 +172,6 @@ class BaseRequest(RequestHeadView):
     async def close_files(self) -> None:
         """Close the files of forms; the server does so when the response is finished."""
         await close_files(self.files or ())
-
-    # The connection.
-
-    @property
-    def transport(self) -> asyncio.Transport | None:
-        """The transport of the connection, None when it is gone."""
-        return self.exchange.transport
-
-    @property
-    def protocol(self) -> object:
-        """The connection that the request came on."""
-        return self.exchange.connection
-
-    @property
-    def writer(self) -> ExchangeWriter:
-        """What the response is written to; responses do that."""
-        writer: ExchangeWriter | None = self._cache.get("writer")
-        if writer is None:
-            writer = self._cache["writer"] = ExchangeWriter(self.exchange)
-        return writer
-
-    @property
-    def task(self) -> "asyncio.Task[Any] | None":
-        """The task that handles the request (Any: what it returns is of no interest)."""
-        return self.exchange.task
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """`get_extra_info` of the transport: `peername`, `peercert`, ... (Any: as asyncio has it)."""
-        return self.exchange.get_extra_info(name, default)
-
-    def is_disconnected(self) -> bool:
-        """Whether the client has gone away."""
-        return self.exchange.is_disconnected()
-
-    async def disconnected(self) -> None:
-        """Return when the client has gone away: what a long poll or a stream waits for beside its own work."""
-        await self.exchange.disconnected()
-
-    @property
-    def pre_handler_error(self) -> ProtocolError | None:
-        """Why the request could not be read (malformed, too large), in which case it is a stand-in that must be
-        answered with the error.
-        """
-        return self.exchange.error
 
     def clone(
         self,

@@ -20,7 +20,7 @@ from .compression import Compression, ContentCoding, check_available
 from .http_exception import refuse_line_breaks
 from .response_cookies import CookieMixin
 from .sent_headers import SentHeaders
-from .state import StateMapping
+from .trailers import TrailersMixin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 OCTET_STREAM = "application/octet-stream"
 
 
-class StreamResponse(StateMapping, CookieMixin):
+class StreamResponse(TrailersMixin, CookieMixin):
     """A response whose body is written with `write`, between `prepare` and `write_eof`.
 
     As a mapping it holds what handlers leave for middlewares, by `str` or `ResponseKey`.
@@ -306,7 +306,7 @@ class StreamResponse(StateMapping, CookieMixin):
 
     def _send_head(self, request: "BaseRequest") -> None:
         if self._chunked and request.version < HttpVersion11:
-            raise RuntimeError("chunked encoding needs HTTP/1.1; the request is HTTP/1.0")
+            self._chunked = self._drop_trailers()
         exchange = request.exchange
         if self._keep_alive is False:
             exchange.keep_alive = False
@@ -373,7 +373,7 @@ class StreamResponse(StateMapping, CookieMixin):
             coded, self._coded = self._coded, None
             await coded.finish()
         if not self._exchange.finished:  # by write_eof() of the writer
-            await self._exchange.finish()
+            await self._exchange.finish(self._final_trailers() if self._state else None)
         self._finished = True
 
     async def send(self, request: "BaseRequest") -> None:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from .types import StreamResponse
 
 VERBS = {
-    verb: verb.lower() for verb in ("CONNECT", "HEAD", "GET", "DELETE", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
+    verb: verb.lower()
+    for verb in ("CONNECT", "HEAD", "GET", "DELETE", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE")
 }
 """HTTP method -> the name of the method of a view that answers it."""
 

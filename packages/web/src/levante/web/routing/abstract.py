@@ -40,11 +40,17 @@ class RouteInfo(TypedDict, total=False):
     http_exception: HTTPException
 
 
-class RouteOptions(TypedDict, total=False):
+class HandlerOptions(TypedDict, total=False):
+    """What can be said about a handler where a route is added."""
+
+    expect_handler: "ExpectHandler | None"
+    cancel_on_disconnect: bool | None
+
+
+class RouteOptions(HandlerOptions, total=False):
     """The keyword arguments that adding a route takes."""
 
     name: str | None
-    expect_handler: "ExpectHandler | None"
 
 
 class AbstractResource(Sized, Iterable["AbstractRoute"]):

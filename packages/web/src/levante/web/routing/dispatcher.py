@@ -8,14 +8,12 @@ import keyword
 import re
 from collections.abc import (
     Callable,
-    Container,
     ItemsView,
     Iterable,
     Iterator,
     KeysView,
     Mapping,
     Sequence,
-    Sized,
     ValuesView,
 )
 from types import MappingProxyType
@@ -24,10 +22,19 @@ from typing import TYPE_CHECKING, Unpack
 from levante.web.abc import AbstractRouter, AbstractView
 from levante.web.exceptions import HTTPMethodNotAllowed, HTTPNotFound, HTTPNotImplemented
 
-from .abstract import ANY_METHOD, AbstractResource, AbstractRoute, RouteOptions
+from .abstract import ANY_METHOD, AbstractResource, AbstractRoute, HandlerOptions, RouteOptions
+from .listings import ResourcesView, RoutesView
 from .match import MatchInfoError, UrlMappingMatchInfo
 from .patterns import is_dynamic
-from .resources import DynamicResource, FindingResource, Found, PlainResource, Resource, ResourceRoute
+from .resources import (
+    ConnectResource,
+    DynamicResource,
+    FindingResource,
+    Found,
+    PlainResource,
+    Resource,
+    ResourceRoute,
+)
 from .subapps import MatchedSubAppResource
 
 if TYPE_CHECKING:
@@ -43,38 +50,6 @@ Filed = tuple[AbstractResource, Find | None]
 """A resource in the index; None stands for one that is asked by awaiting it."""
 
 _NAME_SEPARATOR = re.compile(r"[.:-]")
-
-
-class ResourcesView(Sized, Iterable[AbstractResource], Container[AbstractResource]):
-    """The resources of a router, in order of registration."""
-
-    def __init__(self, resources: Sequence[AbstractResource]) -> None:
-        self._resources = resources
-
-    def __len__(self) -> int:
-        return len(self._resources)
-
-    def __iter__(self) -> Iterator[AbstractResource]:
-        yield from self._resources
-
-    def __contains__(self, resource: object) -> bool:
-        return resource in self._resources
-
-
-class RoutesView(Sized, Iterable[AbstractRoute], Container[AbstractRoute]):
-    """The routes of all resources of a router."""
-
-    def __init__(self, resources: Sequence[AbstractResource]) -> None:
-        self._routes = [route for resource in resources for route in resource]
-
-    def __len__(self) -> int:
-        return len(self._routes)
-
-    def __iter__(self) -> Iterator[AbstractRoute]:
-        yield from self._routes
-
-    def __contains__(self, route: object) -> bool:
-        return route in self._routes
 
 
 class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
@@ -259,13 +234,17 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         *,
         name: str | None = None,
         expect_handler: "ExpectHandler | None" = None,
+        cancel_on_disconnect: bool | None = None,
     ) -> AbstractRoute:
         """Add a handler for a method (`*` for any) of a path.
 
-        Raises ValueError for a bad method or path, TypeError when the handler is no coroutine function or View class,
-        RuntimeError when the route could never be reached.
+        `cancel_on_disconnect` says whether the handler is cancelled when its client goes away (None: as the server
+        has it). Raises ValueError for a bad method or path, TypeError when the handler is no coroutine function or View
+        class, RuntimeError when the route could never be reached.
         """
-        return self.add_resource(path, name=name).add_route(method, handler, expect_handler=expect_handler)
+        return self.add_resource(path, name=name).add_route(
+            method, handler, expect_handler=expect_handler, cancel_on_disconnect=cancel_on_disconnect
+        )
 
     def add_static(
         self,
@@ -312,13 +291,13 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         *,
         name: str | None = None,
         allow_head: bool = True,
-        expect_handler: "ExpectHandler | None" = None,
+        **options: "Unpack[HandlerOptions]",
     ) -> AbstractRoute:
         """Add a GET route, and with `allow_head` a HEAD route with the same handler on the same resource."""
         resource = self.add_resource(path, name=name)
         if allow_head:
-            resource.add_route("HEAD", handler, expect_handler=expect_handler)
-        return resource.add_route("GET", handler, expect_handler=expect_handler)
+            resource.add_route("HEAD", handler, **options)
+        return resource.add_route("GET", handler, **options)
 
     def add_post(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
         """Add a POST route."""
@@ -335,6 +314,18 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
     def add_delete(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
         """Add a DELETE route."""
         return self.add_route("DELETE", path, handler, **options)
+
+    def add_query(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
+        """Add a QUERY route: safe and idempotent, with a body (draft-ietf-httpbis-safe-method-w-body)."""
+        return self.add_route("QUERY", path, handler, **options)
+
+    def add_connect(
+        self, handler: "Handler | type[AbstractView]", **options: "Unpack[HandlerOptions]"
+    ) -> AbstractRoute:
+        """Handle CONNECT, whose target is no path but `request.target.authority`; see `UpgradeResponse`."""
+        resource = ConnectResource()
+        self.register_resource(resource)
+        return resource.add_route("CONNECT", handler, **options)
 
     def add_view(self, path: str, handler: type[AbstractView], **options: "Unpack[RouteOptions]") -> AbstractRoute:
         """Add a View class for all methods."""

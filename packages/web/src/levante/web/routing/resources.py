@@ -10,8 +10,9 @@ from yarl import URL
 
 from levante.http.target import decode_path, decode_segment, requote_path
 from levante.web.abc import AbstractView
+from levante.web.cancellation import cancelling
 
-from .abstract import ANY_METHOD, AbstractResource, AbstractRoute, RouteInfo
+from .abstract import ANY_METHOD, AbstractResource, AbstractRoute, RouteInfo, checked_handler
 from .match import UrlMappingMatchInfo
 from .patterns import PathPattern, compile_path, quote_value
 
@@ -55,11 +56,15 @@ class Resource(FindingResource):
         handler: "Handler | type[AbstractView]",
         *,
         expect_handler: "ExpectHandler | None" = None,
+        cancel_on_disconnect: bool | None = None,
     ) -> "ResourceRoute":
-        """Add a handler for a method, or for the remaining methods with `*`.
+        """Add a handler for a method, or for the remaining methods with `*`; `cancel_on_disconnect` as in
+        `UrlDispatcher.add_route`.
 
         Raises RuntimeError when the resource has that method already, or has `*`, after which nothing can be reached.
         """
+        if cancel_on_disconnect is not None:
+            handler = cancelling(checked_handler(handler), enabled=cancel_on_disconnect)
         route = ResourceRoute(method, handler, self, expect_handler=expect_handler)
         taken = self._any_route if self._any_route is not None else self._routes.get(route.method)
         if taken is not None:
@@ -189,6 +194,36 @@ class DynamicResource(Resource):
     def __repr__(self) -> str:
         name = "" if self.name is None else f"'{self.name}' "
         return f"<DynamicResource {name} {self._compiled.formatter}>"
+
+
+class ConnectResource(Resource):
+    """The targets of CONNECT, which are authorities and have no path (RFC 9110 section 9.3.6)."""
+
+    @property
+    def canonical(self) -> str:
+        return ""
+
+    @property
+    def index_key(self) -> str:
+        return ""
+
+    def add_prefix(self, prefix: str, /) -> None:
+        raise RuntimeError(f"CONNECT has no path to put below {prefix!r}; handle it in the application at the root")
+
+    def _match(self, path: str) -> dict[str, str] | None:
+        return None if path else {}
+
+    def raw_match(self, _: str, /) -> bool:
+        return False
+
+    def get_info(self) -> RouteInfo:
+        return {"path": ""}
+
+    def url_for(self, **_: str) -> URL:
+        raise RuntimeError("CONNECT has no URL: its target is a host and a port")
+
+    def __repr__(self) -> str:
+        return "<ConnectResource>"
 
 
 class PrefixResource(FindingResource):

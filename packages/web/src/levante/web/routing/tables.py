@@ -107,6 +107,11 @@ def delete(path: str, handler: "Handler", **kwargs: Any) -> RouteDef:
     return route("DELETE", path, handler, **kwargs)
 
 
+def query(path: str, handler: "Handler", **kwargs: Any) -> RouteDef:
+    """A QUERY route: safe and idempotent as GET, and with a body as POST (draft-ietf-httpbis-safe-method-w-body)."""
+    return route("QUERY", path, handler, **kwargs)
+
+
 def view(path: str, handler: type[AbstractView], **kwargs: Any) -> RouteDef:
     """A View class for all methods."""
     return route(ANY_METHOD, path, handler, **kwargs)
@@ -178,6 +183,10 @@ class RouteTableDef(Sequence[AbstractRouteDef]):
     def options(self, path: str, **kwargs: Any) -> Callable[[H], H]:
         """OPTIONS."""
         return self.route("OPTIONS", path, **kwargs)
+
+    def query(self, path: str, **kwargs: Any) -> Callable[[H], H]:
+        """QUERY: safe and idempotent, with a body."""
+        return self.route("QUERY", path, **kwargs)
 
     def view(self, path: str, **kwargs: Any) -> Callable[[H], H]:
         """A View class for all methods."""
