@@ -1,7 +1,7 @@
 """levante's web framework: applications, routes, requests and responses, under the names that users of aiohttp know.
 
 Beside what is listed here there are `levante.web.templating` (jinja2), `levante.web.schema` (marshmallow),
-`levante.web.problems`, `levante.web.health` and `levante.web.middlewares`.
+`levante.web.problems`, `levante.web.health`, `levante.web.background` and `levante.web.middlewares`.
 """
 
 import importlib
@@ -16,6 +16,8 @@ from levante.ws import WSCloseCode, WSMessage, WSMsgType
 from .abc import AbstractAccessLogger, AbstractAsyncAccessLogger, AbstractMatchInfo, AbstractRouter, AbstractView
 from .access_log import AccessLogger
 from .app import Application, NotAppKeyWarning
+from .background import BackgroundTasks, atomic
+from .background_job import BackgroundJob
 from .cancellation import cancel_on_disconnect
 from .compression import ContentCoding
 from .config import ChainMapProxy
@@ -96,10 +98,12 @@ from .routing.resources import DynamicResource, PlainResource, PrefixResource, R
 from .routing.subapps import MatchedSubAppResource, PrefixedSubAppResource
 from .routing.tables import (
     AbstractRouteDef,
+    FileDef,
     RouteDef,
     RouteTableDef,
     StaticDef,
     delete,
+    file,
     get,
     head,
     options,
@@ -150,6 +154,8 @@ __all__ = [
     "AppKey",
     "AppRunner",
     "Application",
+    "BackgroundJob",
+    "BackgroundTasks",
     "BaseKey",
     "BaseRequest",
     "BaseRunner",
@@ -162,6 +168,7 @@ __all__ = [
     "DynamicResource",
     "ETag",
     "ExpectHandler",
+    "FileDef",
     "FileField",
     "FileResponse",
     "GracefulExit",
@@ -264,8 +271,10 @@ __all__ = [
     "WSMsgType",
     "WebSocketReady",
     "WebSocketResponse",
+    "atomic",
     "cancel_on_disconnect",
     "delete",
+    "file",
     "get",
     "head",
     "json_bytes_response",
