@@ -1,13 +1,16 @@
 import asyncio
 import gzip
 import os
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from levante import web
-from levante.web.files import CONTENT_TYPES, open_regular
+from levante.web.files import CONTENT_TYPES
+from levante.web.regular_files import _open_no_link, open_regular
 
 CONTENT = b"0123456789"
 
@@ -92,9 +95,12 @@ async def test_conditions(served: Any, headers: Any, status: int) -> None:
         ("bytes=-100", 206, CONTENT, "bytes 0-9/10"),
         ("bytes=10-", 416, b"", "bytes */10"),
         ("bytes=5-2", 416, b"", "bytes */10"),
-        ("bytes=0-1,3-4", 416, b"", "bytes */10"),
         ("bytes=\u0660-\u0669", 416, b"", "bytes */10"),
-        ("items=0-1", 416, b"", "bytes */10"),
+        ("bytes=,", 416, b"", "bytes */10"),
+        ("bytes=10-,20-", 416, b"", "bytes */10"),
+        ("bytes=" + "0-0," * 16 + "0-0", 416, b"", "bytes */10"),
+        ("bytes=2-4,4-6,3-3", 206, b"23456", "bytes 2-6/10"),
+        ("bytes=2-4, 100-", 206, b"234", "bytes 2-4/10"),
     ],
 )
 async def test_ranges(served: Any, value: str, status: int, body: bytes, content_range: str) -> None:
@@ -134,6 +140,13 @@ async def test_precompressed_siblings(served: Any, path: Path) -> None:
     path.with_name("data.txt.br").write_bytes(b"brotli")
     assert (await served.get("/", Accept_Encoding="gzip, br")).headers["Content-Encoding"] == "br"
     assert (await served.get("/", Accept_Encoding="br;q=0.1, gzip")).headers["Content-Encoding"] == "gzip"
+    path.with_name("data.txt.zst").write_bytes(b"zstandard")
+    assert (await served.get("/", Accept_Encoding="gzip, zstd")).body == b"zstandard"
+    assert (await served.get("/", Accept_Encoding="gzip, zstd, br")).headers["Content-Encoding"] == "br"
+    answer = await served.request("GET", "/", [("Accept-Encoding", "br;q=0"), ("Accept-Encoding", "*;q=0.5")])
+    assert (answer.headers["Content-Encoding"], answer.headers["Content-Type"]) == ("zstd", "text/plain")
+    answer = await served.get("/", Accept_Encoding="zstd", Range="bytes=0-1")
+    assert (answer.status, answer.body, answer.headers["Content-Range"]) == (206, b"zs", "bytes 0-1/9")
 
 
 @pytest.mark.parity("S38", "V13", "S15")
@@ -151,6 +164,59 @@ async def test_without_sendfile(served: Any, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("LEVANTE_NOSENDFILE", "1")
     assert (await served.get("/")).body == CONTENT
     assert (await served.request("GET", "/", [("Range", "bytes=2-4")])).body == b"234"
+
+
+@pytest.mark.parity("S38", "V13")
+def test_a_sibling_that_becomes_a_link_while_it_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "secret").touch()
+    link = tmp_path / "file.gz"
+    link.symlink_to(tmp_path / "secret")
+    with pytest.raises(PermissionError):
+        open_regular(link, follow=False)
+    with pytest.raises(OSError, match="symbolic"):
+        open(link, "rb", opener=_open_no_link)  # noqa: SIM115  # nothing is opened
+    file, _ = open_regular(link)
+    file.close()
+
+
+@pytest.mark.parity("S39")
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_mebibyte_by_the_kernel_or_by_chunks(
+    serve: Any, path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool
+) -> None:
+    content = os.urandom(1024 * 1024)
+    path.write_bytes(content)
+    by_kernel = 0
+    real = os.sendfile
+
+    def count(*args: int) -> int:
+        nonlocal by_kernel
+        sent = real(*args)
+        by_kernel += sent
+        return sent
+
+    monkeypatch.setattr(os, "sendfile", count)
+
+    async def handler(_: web.Request) -> web.FileResponse:
+        return web.FileResponse(path)
+
+    served = await serve(handler)
+    if not tls:
+        assert (await served.get("/")).body == content
+        assert by_kernel == len(content)
+        return
+    authority = trustme.CA()
+    context, trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.configure_trust(trust)
+    site = web.TCPSite(served.runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=trust, server_hostname="localhost")
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert (await reader.read()).endswith(content)
+    writer.close()
+    await writer.wait_closed()
+    assert by_kernel == 0
 
 
 @pytest.mark.parity("S39")
@@ -229,6 +295,7 @@ async def test_a_file_that_shrinks(serve: Any, path: Path, monkeypatch: pytest.M
         ("a.bz2", "application/x-bzip2"),
         ("a.Z", "application/x-compress"),
         ("a.xz", "application/x-xz"),
+        ("a.zst", "application/zstd"),
         ("a.nonsense", None),
     ],
 )

@@ -1,6 +1,5 @@
-"""Files as responses: conditions, one range, precompressed siblings, and the kernel's sendfile where the loop has it.
-Everything that touches the file system runs in an executor; a file is opened before its size is believed, and must be
-a regular one.
+"""Files as responses: conditions, ranges, precompressed siblings, sent by the kernel where it can. Everything that
+touches the file system runs in an executor; a file is opened before its size is believed, and must be a regular one.
 """
 
 import asyncio
@@ -8,15 +7,26 @@ import os
 import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BufferedReader
 from mimetypes import MimeTypes
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from levante.http.mediatypes import negotiate_coding
-from levante.http.validators import ETag, Verdict, evaluate_preconditions, parse_ranges, range_still_holds
+from levante.http.validators import (
+    ETag,
+    Verdict,
+    evaluate_preconditions,
+    parse_ranges,
+    range_still_holds,
+    resolve_ranges,
+)
 
+from .byteranges import FileBody, interval, multipart
 from .compression import vary_by_coding
+from .digests import digests
 from .exceptions import HTTPForbidden, HTTPNotFound
+from .regular_files import open_regular
 from .stream_response import StreamResponse
 
 if TYPE_CHECKING:
@@ -25,8 +35,13 @@ if TYPE_CHECKING:
 CHUNK_SIZE = 256 * 1024
 """Bytes of a file that are read at once where the kernel cannot send it by itself."""
 
-PRECOMPRESSED = {"br": ".br", "gzip": ".gz"}
-"""Content codings and the suffix of a file that holds another one in that coding, the favourite first."""
+PRECOMPRESSED = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
+"""Content codings and the suffix of a file that holds another one in that coding, the favourite first: what was made
+beforehand was made as small as can be, and br is the smallest.
+"""
+
+ETAG_DIGITS = 32
+"""Of a hash in an entity tag: 128 bits, beyond any accident."""
 
 NO_SENDFILE = "LEVANTE_NOSENDFILE"
 """The environment variable that, set to 1, switches sendfile off: some network file systems get it wrong."""
@@ -36,6 +51,7 @@ CONTENT_TYPES.encodings_map.clear()  # an archive is what it is, not the coding 
 for _suffix, _type in {
     ".gz": "application/gzip",
     ".br": "application/x-brotli",
+    ".zst": "application/zstd",
     ".bz2": "application/x-bzip2",
     ".z": "application/x-compress",  # looked up in lower case
     ".xz": "application/x-xz",
@@ -47,29 +63,11 @@ for _suffix, _type in {
 class OpenFile:
     """An open regular file: its size, its validators, and the coding it is in (None: as it is)."""
 
-    file: BinaryIO
+    file: BufferedReader
     size: int
     etag: ETag
     modified: datetime
     coding: str | None
-
-
-def open_regular(path: Path) -> tuple[BinaryIO, os.stat_result]:
-    """Open a file without waiting for a writer of a fifo. Raises OSError, and PermissionError for what is no regular
-    file.
-    """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise PermissionError(f"{path} is no regular file")
-    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115  # handed on; pathlib takes no opener
-    info = os.fstat(file.fileno())
-    if not stat.S_ISREG(info.st_mode):
-        file.close()
-        raise PermissionError(f"{path} is no regular file")
-    return file, info
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def find_siblings(path: Path) -> list[str]:
@@ -85,14 +83,16 @@ def find_siblings(path: Path) -> list[str]:
 
 
 class FileResponse(StreamResponse):
-    """A file. `prepare` sends it whole: 200, 206 (one range), 304, 412 or 416; HTTPNotFound and HTTPForbidden when it
-    cannot be opened.
+    """A file. `prepare` sends it whole: 200, 206, 304, 412 or 416; HTTPNotFound and HTTPForbidden when it cannot be
+    opened.
 
-    The entity tag is made of modification time and size. A sibling `name.br` or `name.gz` is sent to clients that
-    prefer it.
+    Several ranges come as multipart/byteranges, merged where they overlap; a Range in a unit other than bytes is
+    ignored. The entity tag is made of modification time and size, which costs nothing, or with `content_etag` of a hash
+    of the content: then machines with the same file agree on it, however old their copies are. A sibling `name.br`,
+    `name.zst` or `name.gz` is sent to clients that prefer it.
     """
 
-    __slots__ = ("_chunk_size", "_path")
+    __slots__ = ("_chunk_size", "_content_etag", "_path")
 
     def __init__(
         self,
@@ -102,23 +102,26 @@ class FileResponse(StreamResponse):
         status: int = 200,
         reason: str | None = None,
         headers: "LooseHeaders | None" = None,
+        content_etag: bool = False,
     ) -> None:
         super().__init__(status=status, reason=reason, headers=headers)
         self._path = Path(path)
         self._chunk_size = chunk_size
+        self._content_etag = content_etag
 
     async def _start(self, request: "BaseRequest") -> None:
         loop = asyncio.get_running_loop()
+        accepts = request.headers.getall("Accept-Encoding", None)
         try:
-            opened = await loop.run_in_executor(None, self._open, request.headers.get("Accept-Encoding"))
+            opened = await loop.run_in_executor(None, self._open, None if accepts is None else ", ".join(accepts))
         except (FileNotFoundError, NotADirectoryError, ValueError) as exc:
             raise HTTPNotFound from exc
         except PermissionError as exc:
             raise HTTPForbidden from exc
         try:
-            start, stop = self._decide(request, opened)
+            body = self._decide(request, opened)
             await super()._start(request)
-            await self._send_file(request, opened.file, start, stop)
+            await self._send_body(request, opened.file, body)
             await super().write_eof()
         finally:
             await loop.run_in_executor(None, opened.file.close)
@@ -129,15 +132,24 @@ class FileResponse(StreamResponse):
         if coding not in siblings or "Content-Encoding" in self.headers:
             coding = None
         path = self._path if coding is None else self._path.with_name(self._path.name + PRECOMPRESSED[coding])
-        file, info = open_regular(path)
+        file, info = open_regular(path, follow=coding is None)
         if siblings:
             vary_by_coding(self.headers)
-        tag = f"{info.st_mtime_ns:x}-{info.st_size:x}" + ("" if coding is None else f"-{coding}")
+        try:
+            tag = self._tag(file, info, coding)
+        except BaseException:
+            file.close()
+            raise
         modified = datetime.fromtimestamp(info.st_mtime_ns // 1_000_000_000, UTC)
         return OpenFile(file, info.st_size, ETag(tag), modified, coding)
 
-    def _decide(self, request: "BaseRequest", opened: OpenFile) -> tuple[int, int]:
-        """Set status and headers; the bytes to send, from and up to."""
+    def _tag(self, file: BufferedReader, info: os.stat_result, coding: str | None) -> str:
+        if self._content_etag:
+            return digests.of(file).hex()[:ETAG_DIGITS]
+        return f"{info.st_mtime_ns:x}-{info.st_size:x}" + ("" if coding is None else f"-{coding}")
+
+    def _decide(self, request: "BaseRequest", opened: OpenFile) -> FileBody:
+        """Set status and headers; what to send."""
         self.etag = opened.etag
         self.last_modified = opened.modified
         verdict = Verdict.PROCEED
@@ -147,19 +159,24 @@ class FileResponse(StreamResponse):
             )
         if verdict is Verdict.NOT_MODIFIED:
             self.set_status(304)
-            return 0, 0
+            return FileBody()
         if verdict is Verdict.FAILED:
-            self.set_status(412)
+            self._refuse(412)
             self.content_length = 0
-            return 0, 0
+            return FileBody()
         self._describe(opened)
-        start, stop = 0, opened.size
-        if self._takes_range(request):
-            start, stop = self._range(request, opened)
+        body = interval(0, opened.size)
+        if self._status == 200 and request.method == "GET" and "Range" in request.headers:
+            body = self._range(request, opened, body)
         if not self._compression or self._status != 200:
             self._compression = None
-            self.content_length = stop - start
-        return start, stop
+            self.content_length = body.length
+        return body
+
+    def _refuse(self, status: int) -> None:
+        """How long the file may be kept is not said of a refusal."""
+        self.set_status(status)
+        self.headers.popall("Cache-Control", None)
 
     def _describe(self, opened: OpenFile) -> None:
         if opened.coding is not None:
@@ -169,34 +186,49 @@ class FileResponse(StreamResponse):
             self.headers["Content-Type"] = CONTENT_TYPES.guess_type(self._path.name)[0] or "application/octet-stream"
         self.headers["Accept-Ranges"] = "bytes"
 
-    def _takes_range(self, request: "BaseRequest") -> bool:
-        return self._status == 200 and request.method == "GET" and "Range" in request.headers
-
-    def _range(self, request: "BaseRequest", opened: OpenFile) -> tuple[int, int]:
+    def _range(self, request: "BaseRequest", opened: OpenFile, whole: FileBody) -> FileBody:
+        """What of the file was asked for: all of it, if that is less than the parts with their heads."""
+        asked = request.headers["Range"]
+        if asked.partition("=")[0].strip().lower() != "bytes":
+            return whole  # RFC 9110 section 14.2
         if_range = request.headers.get("If-Range")
         if not range_still_holds(if_range, etag=opened.etag, last_modified=opened.modified):
-            return 0, opened.size
+            return whole
         try:
-            ranges = parse_ranges(request.headers["Range"])
+            found = resolve_ranges(parse_ranges(asked), opened.size)
         except ValueError:
-            ranges = ()
-        interval = ranges[0].resolve(opened.size) if len(ranges) == 1 else None
-        if interval is None:
-            self.set_status(416)
+            found = []
+        if not found:
+            self._refuse(416)
             self.headers["Content-Range"] = f"bytes */{opened.size}"
-            return 0, 0
-        start, stop = interval
+            return FileBody()
+        if len(found) == 1:
+            start, stop = found[0]
+            self.set_status(206)
+            self.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{opened.size}"
+            return interval(start, stop)
+        parts, content_type = multipart(found, size=opened.size, content_type=self.headers["Content-Type"])
+        if parts.length >= opened.size:
+            return whole
         self.set_status(206)
-        self.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{opened.size}"
-        return start, stop
+        self.headers["Content-Type"] = content_type
+        return parts
 
-    async def _send_file(self, request: "BaseRequest", file: BinaryIO, start: int, stop: int) -> None:
-        if start == stop or request.method == "HEAD" or self._status == 304:
+    async def _send_body(self, request: "BaseRequest", file: BufferedReader, body: FileBody) -> None:
+        if request.method == "HEAD" or self._status == 304:
             return
-        exchange = request.exchange
-        if self._coded is None and os.environ.get(NO_SENDFILE) != "1":
-            await exchange.sendfile(file, start, stop - start)
-            return
+        by_kernel = self._coded is None and os.environ.get(NO_SENDFILE) != "1"
+        for before, start, stop in body.pieces:
+            if before:
+                await self.write(before)
+            if by_kernel and start < stop:
+                await request.exchange.sendfile(file, start, stop - start)
+            else:
+                await self._send_chunks(file, start, stop)
+        if body.after:
+            await self.write(body.after)
+
+    async def _send_chunks(self, file: BufferedReader, start: int, stop: int) -> None:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, file.seek, start)
         left = stop - start

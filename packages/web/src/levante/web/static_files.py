@@ -1,24 +1,25 @@
 """Folders of static files. What a request names is decoded once, checked as text, resolved on disk, and must still
-lie inside the folder; whatever is wrong with it gives the same 404, so that nothing can be learnt about the system
-outside.
+lie inside the folder; whatever is wrong with it gives the same 404 (or the fallback), so that nothing can be learnt
+about the system outside.
 """
 
 import asyncio
-import base64
-import hashlib
 import html
 import os
+import re
 import stat
 import warnings
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from yarl import URL
 
+from levante.http.mediatypes import parse_preferences
 from levante.http.target import decode_segment
 
-from .exceptions import HTTPForbidden, HTTPNotFound
+from .exceptions import HTTPForbidden, HTTPMovedPermanently, HTTPNotFound
+from .file_caching import FileCaching, file_version
 from .files import CHUNK_SIZE, FileResponse
 from .response import Response
 from .routing.abstract import AbstractRoute, RouteInfo
@@ -48,12 +49,30 @@ _INDEX = """<html>
 """
 
 
+class Asked(NamedTuple):
+    """What a request says about the file it wants: its name, whether the path as it was sent ends in a slash, where to
+    go if it does not and should, `?v=`, and whether it is for a page, not for a part of one.
+    """
+
+    filename: str
+    with_slash: bool
+    slashed: str
+    version: str | None
+    for_page: bool
+
+
 class StaticResource(PrefixResource):
     """The files below `directory`, under `prefix`, for GET and HEAD.
 
-    A symbolic link may point anywhere inside the folder, and outside only with `break_symlink_sandbox`. A folder is
-    403, or a listing with `show_index`; what is no regular file, or cannot be read, is 403; the rest is 404.
-    `append_version` makes `url_for` add a hash of the content. ValueError when `directory` is no folder.
+    A symbolic link may point anywhere inside the folder, and outside only with `break_symlink_sandbox`. A folder is its
+    file `index`, if that is named and there; else a listing with `show_index`, else 403; what is no regular file, or
+    cannot be read, is 403; the rest is 404, or the file `fallback` for a client that wants a page (one that says
+    `text/html` in Accept): the page of an application whose routes are the browser's.
+
+    `cache_control` is sent with every file, but for those whose URL changes with their content: these are immutable if
+    `immutable` says so, which knows them by their names (True: hexadecimal digits as bundlers put them there, or a
+    pattern), or by the `?v=` that `append_version` makes `url_for` add. `content_etag`: see `FileResponse`. ValueError
+    when `directory` is no folder, or there is no `fallback` in it.
     """
 
     def __init__(
@@ -67,20 +86,25 @@ class StaticResource(PrefixResource):
         show_index: bool = False,
         break_symlink_sandbox: bool = False,
         append_version: bool = False,
+        index: str | None = None,
+        fallback: str | None = None,
+        cache_control: str | None = None,
+        immutable: bool | re.Pattern[str] = False,
+        content_etag: bool = False,
     ) -> None:
         super().__init__(prefix, name=name)
-        try:
-            folder = Path(directory).expanduser().resolve(strict=True)
-        except FileNotFoundError as exc:
-            raise ValueError(f"there is no folder {os.fspath(directory)!r} to serve static files from") from exc
-        if not folder.is_dir():
-            raise ValueError(f"{str(folder)!r} is no folder; static files are served from a folder")
-        self._directory = folder
+        self._directory = _folder(directory)
         self._chunk_size = chunk_size
+        self._content_etag = content_etag
+        self._caching = FileCaching(cache_control, immutable)
         self._show_index = show_index
+        self._index_name = index
         self._leaves_sandbox = break_symlink_sandbox
         self._append_version = append_version
         self._expect_handler = expect_handler
+        self._fallback = fallback
+        if fallback is not None and not self._is_file(fallback):
+            raise ValueError(f"there is no file {fallback!r} in {str(self._directory)!r} to fall back to")
         self._routes = {
             method: ResourceRoute(method, self._handle, self, expect_handler=expect_handler)
             for method in ("GET", "HEAD")
@@ -116,11 +140,10 @@ class StaticResource(PrefixResource):
         url = URL.build(path=f"{self.canonical}/{quote_value(relative)}", encoded=True)
         if append_version if append_version is not None else self._append_version:
             try:
-                content = self._locate(relative).read_bytes()
-            except (OSError, HTTPNotFound):
+                version = file_version(self._locate(relative))
+            except HTTPNotFound:
                 return url
-            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
-            return url.with_query(v=digest.decode("ascii"))
+            return url if version is None else url.with_query(v=version)
         return url
 
     def get_info(self) -> RouteInfo:
@@ -140,29 +163,78 @@ class StaticResource(PrefixResource):
     # Serving.
 
     async def _handle(self, request: "Request") -> StreamResponse:
-        return await asyncio.get_running_loop().run_in_executor(None, self._answer, request.match_info["filename"])
+        sent = request.target.path
+        asked = Asked(
+            request.match_info["filename"],
+            sent.endswith("/"),
+            # Relative, for a proxy may have cut a prefix off; behind the dot nothing is taken for a scheme or a host.
+            f"./{sent.rpartition('/')[2]}/" + (f"?{request.target.query}" if request.target.query else ""),
+            request.query.get("v") if self._caching.immutable is not False else None,
+            self._fallback is not None and _wants_page(request),
+        )
+        return await asyncio.get_running_loop().run_in_executor(None, self._answer, asked)
 
-    def _answer(self, filename: str) -> StreamResponse:
+    def _answer(self, asked: Asked) -> StreamResponse:
         """In an executor: it asks the file system."""
-        path = self._locate(filename)
+        if self._fallback is None:
+            return self._find(asked)
+        vary = {"Vary": "Accept"}
+        try:
+            return self._find(asked)
+        except (HTTPNotFound, HTTPForbidden) as exc:
+            if not asked.for_page:
+                exc.headers.update(vary)
+                raise
+        return self._file(self._locate(self._fallback), self._fallback, headers=vary)
+
+    def _find(self, asked: Asked) -> StreamResponse:
+        path = self._locate(asked.filename)
         try:
             mode = path.stat().st_mode
             if stat.S_ISDIR(mode):
-                return self._index(path)
+                return self._folder_page(path, asked)
         except PermissionError as exc:
             raise HTTPForbidden from exc
         except OSError as exc:
             raise HTTPNotFound from exc
         if not stat.S_ISREG(mode):
             raise HTTPForbidden
-        if filename.endswith("/"):
+        if asked.filename.endswith("/"):
             raise HTTPNotFound  # a file is no folder
-        return FileResponse(path, self._chunk_size)
+        return self._file(path, asked.filename, asked.version)
+
+    def _file(
+        self, path: Path, filename: str, version: str | None = None, *, headers: dict[str, str] | None = None
+    ) -> FileResponse:
+        response = FileResponse(path, self._chunk_size, headers=headers, content_etag=self._content_etag)
+        cache_control = self._caching.header(filename.rpartition("/")[2], path, version)
+        if cache_control is not None:
+            response.headers["Cache-Control"] = cache_control
+        return response
+
+    def _folder_page(self, folder: Path, asked: Asked) -> StreamResponse:
+        if self._index_name is not None:
+            name = f"{asked.filename.rstrip('/')}/{self._index_name}".lstrip("/")
+            if self._is_file(name):
+                if not asked.with_slash:
+                    raise HTTPMovedPermanently(asked.slashed)  # the links of the page are relative to the folder
+                return self._file(self._locate(name), name)
+        if not self._show_index:
+            raise HTTPForbidden
+        return self._listing(folder)
+
+    def _is_file(self, filename: str) -> bool:
+        try:
+            return self._locate(filename).is_file()
+        except (HTTPNotFound, OSError):
+            return False
 
     def _locate(self, filename: str) -> Path:
         """The real path of what a request names; HTTPNotFound unless it can lie in the folder."""
         if "\0" in filename or "\\" in filename or filename.startswith("/") or PureWindowsPath(filename).anchor:
             raise HTTPNotFound
+        if "//" in filename:
+            raise HTTPNotFound  # a file has one path
         for part in filename.split("/"):
             if part.startswith(".") and part != PUBLIC_DOT:
                 raise HTTPNotFound
@@ -174,9 +246,7 @@ class StaticResource(PrefixResource):
             raise HTTPNotFound
         return path
 
-    def _index(self, folder: Path) -> Response:
-        if not self._show_index:
-            raise HTTPForbidden
+    def _listing(self, folder: Path) -> Response:
         relative = "" if folder == self._directory else os.path.relpath(folder, self._directory)
         title = html.escape(f"Index of /{relative}")
         base = f"{self.canonical}/{quote_value(relative)}".rstrip("/")
@@ -191,6 +261,22 @@ class StaticResource(PrefixResource):
         return Response(text=text, content_type="text/html")
 
 
+def _folder(directory: "PathLike") -> Path:
+    try:
+        folder = Path(directory).expanduser().resolve(strict=True)
+    except FileNotFoundError as exc:
+        raise ValueError(f"there is no folder {os.fspath(directory)!r} to serve static files from") from exc
+    if not folder.is_dir():
+        raise ValueError(f"{str(folder)!r} is no folder; static files are served from a folder")
+    return folder
+
+
+def _wants_page(request: "Request") -> bool:
+    """Whether a browser goes there: only then it names the type; scripts and pictures ask for anything."""
+    preferences = parse_preferences(", ".join(request.headers.getall("Accept", ())))
+    return any(each.value == "text/html" and each.weight > 0 for each in preferences)
+
+
 def _is_text(name: str) -> bool:
     """Whether a file name is text, and not bytes that no URL can say."""
     try:
@@ -200,9 +286,7 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def sandbox_option(new: bool, *, old: bool | None) -> bool:  # the value of a keyword
-    """`break_symlink_sandbox`, with its old name `follow_symlinks` still understood."""
-    if old is None:
-        return new
+def sandbox_option(*, old: bool) -> bool:
+    """`break_symlink_sandbox` by its old name `follow_symlinks`, which is still understood."""
     warnings.warn("follow_symlinks is now break_symlink_sandbox", DeprecationWarning, stacklevel=3)
     return old

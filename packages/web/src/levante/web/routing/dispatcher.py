@@ -40,8 +40,7 @@ from .subapps import MatchedSubAppResource
 if TYPE_CHECKING:
     from levante.web.types import AbstractRouteDef, ExpectHandler, Handler, PathLike, Request, StaticResource
 
-STATIC_CHUNK_SIZE = 256 * 1024
-"""How much of a static file is read at once where the operating system cannot send it by itself, in bytes."""
+    from .file_options import FileOptions, StaticOptions
 
 Find = Callable[[str, str], Found]
 """How a resource is matched with a method and a path where nothing has to be awaited."""
@@ -253,28 +252,35 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         *,
         name: str | None = None,
         expect_handler: "ExpectHandler | None" = None,
-        chunk_size: int = STATIC_CHUNK_SIZE,
-        show_index: bool = False,
-        break_symlink_sandbox: bool = False,
         follow_symlinks: bool | None = None,
-        append_version: bool = False,
+        **options: "Unpack[StaticOptions]",
     ) -> "StaticResource":
         """Serve the files below the folder `path` under `prefix`; see `StaticResource`."""
         # Imported here: applications without static files do not pay for the file machinery.
         from levante.web.static_files import StaticResource, sandbox_option
 
-        resource = StaticResource(
-            prefix.removesuffix("/"),
-            path,
-            name=name,
-            expect_handler=expect_handler,
-            chunk_size=chunk_size,
-            show_index=show_index,
-            break_symlink_sandbox=sandbox_option(break_symlink_sandbox, old=follow_symlinks),
-            append_version=append_version,
-        )
+        if follow_symlinks is not None:
+            options["break_symlink_sandbox"] = sandbox_option(old=follow_symlinks)
+        resource = StaticResource(prefix.removesuffix("/"), path, name=name, expect_handler=expect_handler, **options)
         self.register_resource(resource)
         return resource
+
+    def add_file(
+        self,
+        path: str,
+        file: "PathLike",
+        *,
+        name: str | None = None,
+        expect_handler: "ExpectHandler | None" = None,
+        **options: "Unpack[FileOptions]",
+    ) -> AbstractRoute:
+        """Serve one file at `path`, for GET and HEAD: with `cache_control` as its Cache-Control, and other options of
+        `FileResponse`. ValueError when there is no such file.
+        """
+        # Imported here: see add_static().
+        from levante.web.single_file import file_handler
+
+        return self.add_get(path, file_handler(file, **options), name=name, expect_handler=expect_handler)
 
     def add_head(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
         """Add a HEAD route."""

@@ -67,6 +67,22 @@ class StaticDef(AbstractRouteDef):
         return list(routes.values())
 
 
+@dataclass(frozen=True, repr=False)
+class FileDef(AbstractRouteDef):
+    """One file, with the options of `add_file`."""
+
+    path: str
+    file: "PathLike"
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        options = "".join(f", {name}={value!r}" for name, value in sorted(self.kwargs.items()))
+        return f"<FileDef {self.path} -> {fspath(self.file)}{options}>"
+
+    def register(self, router: UrlDispatcher) -> list[AbstractRoute]:
+        return [router.add_file(self.path, self.file, **self.kwargs)]
+
+
 def route(method: str, path: str, handler: "Handler | type[AbstractView]", **kwargs: Any) -> RouteDef:
     """A route definition for any method."""
     return RouteDef(method, path, handler, kwargs)
@@ -120,6 +136,11 @@ def view(path: str, handler: type[AbstractView], **kwargs: Any) -> RouteDef:
 def static(prefix: str, path: "PathLike", **kwargs: Any) -> StaticDef:
     """A folder of static files."""
     return StaticDef(prefix, path, kwargs)
+
+
+def file(path: str, file: "PathLike", **kwargs: Any) -> FileDef:
+    """One file, for GET and HEAD."""
+    return FileDef(path, file, kwargs)
 
 
 class RouteTableDef(Sequence[AbstractRouteDef]):
@@ -195,3 +216,7 @@ class RouteTableDef(Sequence[AbstractRouteDef]):
     def static(self, prefix: str, path: "PathLike", **kwargs: Any) -> None:
         """A folder of static files; no decorator."""
         self._items.append(StaticDef(prefix, path, kwargs))
+
+    def file(self, path: str, file: "PathLike", **kwargs: Any) -> None:
+        """One file; no decorator."""
+        self._items.append(FileDef(path, file, kwargs))
