@@ -299,10 +299,10 @@ async def test_quoted_printable(step: int) -> None:
 @pytest.mark.parametrize(
     ("encoding", "data", "decoded"),
     [
-        ("base64", b"e" + b"\r\n" * 200_000 + b"A==", b"x"),
-        ("base64", b"eHh4" + b"!" * 400_000, b"xxx"),
-        ("quoted-printable", b"=" * 400_000 + b"x", None),
-        ("quoted-printable", b"=41" * 100_000, b"A" * 100_000),
+        ("base64", b"e" + b"\r\n" * 100_000 + b"A==", b"x"),
+        ("base64", b"eHh4" + b"!" * 200_000, b"xxx"),
+        ("quoted-printable", b"=" * 200_000 + b"x", None),
+        ("quoted-printable", b"=41" * 60_000, b"A" * 60_000),
     ],
 )
 async def test_coded_noise_is_linear(encoding: str, data: bytes, decoded: bytes | None, step: int) -> None:

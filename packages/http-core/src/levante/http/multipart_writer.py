@@ -226,4 +226,4 @@ def _base64_lines(data: bytes) -> bytes:
 
 async def _quoted_printable(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     async for chunk in chunks:
-        yield binascii.b2a_qp(chunk)
+        yield binascii.b2a_qp(chunk, istext=False)  # or line ends of two kinds would become one

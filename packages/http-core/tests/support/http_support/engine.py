@@ -125,13 +125,20 @@ def receive(
 
 
 def every_split(data: bytes) -> Iterator[list[bytes]]:
-    """Whole, byte by byte, in two at every byte, and at random cuts; only at the ends of what is long."""
+    """Whole, byte by byte, in two at every byte, and at random cuts; what is long only near its ends, and what is a
+    hundred thousand bytes and more, of which each pass takes seconds where lines are counted, at a few places.
+    """
+    size = len(data)
     yield whole(data)
-    yield bytewise(data)
-    points: Iterable[int] = range(1, len(data))
-    if len(data) > 500:
-        points = [*range(1, 100), *range(len(data) - 100, len(data))]
+    points: Iterable[int] = range(1, size)
+    if size > 500:
+        points = [*range(1, 100), *range(size - 100, size)]
+    if size < 100_000:
+        yield bytewise(data)
+    else:
+        yield [data[start : start + 61] for start in range(0, size, 61)]
+        points = (1, size // 2, size - 1)
     for point in points:
         yield [data[:point], data[point:]]
-    for seed in range(5):
+    for seed in range(5 if size < 100_000 else 1):
         yield random_cuts(data, seed)
