@@ -29,7 +29,7 @@ from .routing.tables import AbstractRouteDef
 
 if TYPE_CHECKING:
     from .lifecycle import AppSignal, PrepareSignal
-    from .types import Handler, Middleware, StreamResponse
+    from .types import Handler, Middleware, PrepareReceiver, StreamResponse
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -62,6 +62,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         "_client_max_size",
         "_frozen",
         "_handler_args",
+        "_literal_chains",
         "_middlewares",
         "_on_cleanup",
         "_on_response_prepare",
@@ -71,7 +72,6 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         "_router",
         "_state",
         "_subapps",
-        "_with_me",
         "has_middlewares",
         "logger",
         "prepare_receivers",
@@ -91,8 +91,8 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         self._middlewares: FrozenList[Middleware] = FrozenList(middlewares)
         # Known once frozen; of the middlewares also whether there are any in applications below.
         self.has_middlewares = False
-        self.prepare_receivers: tuple[Callable[[Request, StreamResponse], Awaitable[object]], ...] = ()
-        self._with_me = (self,)
+        self.prepare_receivers: tuple[PrepareReceiver, ...] = ()
+        self._literal_chains: dict[AbstractRoute, Handler] = {}  # as many as there are such routes
         self._chain = lru_cache(maxsize=MAX_CHAINS)(build_chain)
         self._state: dict[str | AppKey[Any], Any] = {}
         self._frozen = False
@@ -323,7 +323,10 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
             return self._handle_any(request)
         request.bind_route(route, self)
         if self.has_middlewares:
-            return self._chain(route, self._with_me)(request)
+            chain = self._literal_chains.get(route)
+            if chain is None:
+                chain = self._literal_chains[route] = build_chain(route, (self,))
+            return chain(request)
         if route.view is not None:
             return route.view(request).dispatch()
         return route.handler(request)

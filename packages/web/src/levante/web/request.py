@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from levante.http.multipart_reader import MultipartReader
 
     from .routing.abstract import AbstractRoute
-    from .types import Application, JSONDecoder, LooseHeaders, PrepareHook, Server, StreamResponse
+    from .types import Application, JSONDecoder, LooseHeaders, PrepareHook, PrepareReceiver, Server, StreamResponse
 
 CLIENT_MAX_SIZE = 1024 * 1024
 """The default of `client_max_size`: bytes of a (decoded) request body that `read()` and `post()` accept. nginx and
@@ -248,12 +248,23 @@ class BaseRequest(RequestConnection):
     @property
     def has_prepare_hooks(self) -> bool:
         """Whether somebody wants to see the response before its head is sent."""
-        return bool(self._hooks)
+        return bool(self._hooks or self.prepare_receivers)
+
+    @property
+    def prepare_receivers(self) -> "tuple[PrepareReceiver, ...]":
+        """Whom to await with (request, response) before the head of the response is sent."""
+        return ()
+
+    def run_prepare_hooks(self, response: "StreamResponse") -> None:
+        """Call the hooks of the request, after the receivers."""
+        for hook in self._hooks or ():
+            hook(response)
 
     async def prepare_hook(self, response: "StreamResponse") -> None:
         """Show the response to whoever wants to see it before its head is sent."""
-        for hook in self._hooks or ():
-            hook(response)
+        for receiver in self.prepare_receivers:
+            await receiver(self, response)
+        self.run_prepare_hooks(response)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.method} {self.head.target}>"
@@ -297,30 +308,16 @@ class Request(BaseRequest):
         return ChainMapProxy(tuple(reversed(apps[: apps.index(self.app) + 1])))
 
     @property
-    def has_prepare_hooks(self) -> bool:
-        if self._hooks:
-            return True
+    def prepare_receivers(self) -> "tuple[PrepareReceiver, ...]":
+        """Those of `on_response_prepare` of every application that the request passes through, root first."""
         if self._app is not None:
-            return bool(self._app.prepare_receivers)
+            return self._app.prepare_receivers
+        found: tuple[PrepareReceiver, ...] = ()
         if self._match_info is not None:
             for app in self._match_info.apps:
                 if app.on_response_prepare:
-                    return True
-        return False
-
-    async def prepare_hook(self, response: "StreamResponse") -> None:
-        """Send `on_response_prepare` of every application that the request passes through, root first, then the hooks
-        of the request.
-        """
-        if self._app is not None:
-            for receiver in self._app.prepare_receivers:
-                await receiver(self, response)
-        elif self._match_info is not None:
-            for app in self._match_info.apps:
-                if app.on_response_prepare:
-                    await app.on_response_prepare.send(self, response)
-        if self._hooks:
-            await super().prepare_hook(response)
+                    found += tuple(app.on_response_prepare)
+        return found
 
     def _copy(self, client_max_size: int) -> Self:
         copy = super()._copy(client_max_size)

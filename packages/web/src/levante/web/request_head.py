@@ -113,6 +113,9 @@ class RequestHeadView(StateMapping):
     @property
     def path(self) -> str:
         """The decoded path."""
+        target = self.target_text
+        if target[0] == "/" and "%" not in target and "?" not in target:
+            return target  # as the URL would say, which need not be made for it
         return self.rel_url.path
 
     @property

@@ -218,10 +218,12 @@ class Response(StreamResponse):
 
     async def send(self, request: "BaseRequest") -> None:
         try:
-            if self._request is None and type(self) is Response and request.has_prepare_hooks:
+            if self._request is None and type(self) is Response:
                 self._request = request
                 self._add_defaults(request)
-                await request.prepare_hook(self)
+                for receiver in request.prepare_receivers:
+                    await receiver(request, self)
+                request.run_prepare_hooks(self)
                 body = self._ready_body()
                 if body is None:
                     await self._begin(request)

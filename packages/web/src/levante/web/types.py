@@ -36,6 +36,9 @@ ExpectHandler: TypeAlias = "Callable[[Request], Awaitable[StreamResponse | None]
 PrepareHook: TypeAlias = "Callable[[StreamResponse], None]"
 """Called with a response before its head is sent."""
 
+PrepareReceiver: TypeAlias = "Callable[[Any, StreamResponse], Awaitable[object]]"
+"""A receiver of `on_response_prepare`. Any: those of an application take a Request, which a low-level one is not."""
+
 CleanupStep: TypeAlias = "Callable[[Application], AsyncIterator[None] | AbstractAsyncContextManager[None]]"
 """What `Application.cleanup_ctx` holds: an async generator function with one `yield`, or one that returns an async
 context manager.
