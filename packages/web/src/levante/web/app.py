@@ -5,8 +5,8 @@ cache, never for 404 and 405, of which there are as many as there are wrong URLs
 
 import logging
 import warnings
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from functools import lru_cache, partial, update_wrapper
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -16,6 +16,7 @@ from frozenlist import FrozenList
 from levante.http.errors import ProtocolError, RemoteProtocolError
 from levante.http.exchange import Exchange
 
+from .chains import build_chain
 from .exceptions import exception_for_status
 from .keys import AppKey
 from .lifecycle import AppCallback, CleanupContext
@@ -28,8 +29,14 @@ from .routing.subapps import MatchedSubAppResource, PrefixedSubAppResource
 from .routing.tables import AbstractRouteDef
 
 if TYPE_CHECKING:
+    from .gateway.mount import MountResource
+    from .gateway.types import ASGIApplication
     from .lifecycle import AppSignal, PrepareSignal
+<<<<<<< packages/web/src/levante/web/app.py
+    from .types import Middleware, StreamResponse
+=======
     from .types import Handler, Middleware, PrepareReceiver, StreamResponse
+>>>>>>> /tmp/lv/.new
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -239,6 +246,18 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         self._join(resource, subapp)
         return resource
 
+    def mount(self, prefix: str, asgi_app: "ASGIApplication", *, name: str | None = None) -> "MountResource":
+        """Hand the paths below a prefix to an ASGI application (Starlette, FastAPI, ...), with all methods and
+        WebSockets. Middlewares run around it; its lifespan is a cleanup context of this application.
+        """
+        # Imported here: few applications mount others.
+        from .gateway.mount import mounted
+
+        resource = mounted(prefix, asgi_app, name=name)
+        self._router.register_resource(resource)
+        self._cleanup_ctx.append(resource.run_lifespan)
+        return resource
+
     def _check_joinable(self, subapp: "Application") -> None:
         if self._pre_frozen:
             raise RuntimeError("a sub-application cannot be added to a frozen application")
@@ -361,37 +380,6 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
 
     def __repr__(self) -> str:
         return f"<Application 0x{id(self):x}>"
-
-
-def build_chain(route: AbstractRoute, apps: Sequence[Application]) -> "Handler":
-    """The handler of a route with the middlewares of the applications around it, the root's outermost."""
-    handler = route.handler
-    nested = len(apps) > 1
-    for app in reversed(apps):
-        for middleware in reversed(app.middlewares):
-            handler = _behind(middleware, handler)
-        if nested:
-            handler = partial(_in_app, app=app, handler=handler)
-    return handler
-
-
-def _behind(middleware: "Middleware", handler: "Handler") -> "Handler":
-    """`handler` with `middleware` around it. What was set on the handler (its name, marks that decorators left) is
-    there to be read for the middlewares further out.
-    """
-    # Any: that a middleware takes the handler by its keyword cannot be said of a Callable
-    call: Any = middleware
-
-    def behind(request: Request) -> "Awaitable[StreamResponse]":
-        answer: Awaitable[StreamResponse] = call(request, handler=handler)
-        return answer
-
-    return update_wrapper(behind, handler)
-
-
-async def _in_app(request: Request, *, app: Application, handler: "Handler") -> "StreamResponse":
-    with request.match_info.set_current_app(app):
-        return await handler(request)
 
 
 def _error_match(error: ProtocolError) -> MatchInfoError:

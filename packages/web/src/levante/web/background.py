@@ -51,7 +51,8 @@ class BackgroundTasks(Collection[Jobs]):
 
     `limit` jobs run at once (None: no limit) and `pending_limit` wait for that (0: no limit). Times are in seconds,
     None is no limit: `wait_timeout` for jobs to end by themselves at `wait_and_close`, `close_timeout` for cancelled
-    ones. What a job raised while nobody waited for it goes to `exception_handler(tasks, context)`, or to the event loop's.
+    ones. What a job raised while nobody waited for it goes to `exception_handler(tasks, context)`, or to the event
+    loop's.
     """
 
     def __init__(
