@@ -32,11 +32,7 @@ if TYPE_CHECKING:
     from .gateway.mount import MountResource
     from .gateway.types import ASGIApplication
     from .lifecycle import AppSignal, PrepareSignal
-<<<<<<< packages/web/src/levante/web/app.py
-    from .types import Middleware, StreamResponse
-=======
     from .types import Handler, Middleware, PrepareReceiver, StreamResponse
->>>>>>> /tmp/lv/.new
 
 T = TypeVar("T")
 D = TypeVar("D")
