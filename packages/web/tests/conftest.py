@@ -117,7 +117,10 @@ class Served:
         return self.runner.server
 
     async def connect(self) -> Peer:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        return self.peer(*await asyncio.open_connection("127.0.0.1", self.port))
+
+    def peer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Peer:
+        """A connection that was made otherwise."""
         peer = Peer(reader, writer)
         self.peers.append(peer)
         return peer

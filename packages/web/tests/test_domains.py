@@ -8,7 +8,7 @@ from levante import web
 
 
 def with_host(host: str | None) -> Any:
-    return SimpleNamespace(headers={} if host is None else {"Host": host})
+    return SimpleNamespace(headers={} if host is None else {"Host": host}, host=host)
 
 
 @pytest.mark.parity("S12")

@@ -86,6 +86,7 @@ from .http_exception import HTTPException
 from .keys import AppKey, BaseKey, RequestKey, ResponseKey
 from .lifecycle import CleanupContext, CleanupError
 from .middlewares import middleware, normalize_path_middleware
+from .proxies import PROXY_HEADER, TrustedProxies
 from .request import BaseRequest, Request
 from .request_limit import never_shed
 from .response import Response, json_bytes_response, json_response
@@ -142,6 +143,7 @@ else:
 
 
 __all__ = [
+    "PROXY_HEADER",
     "AbstractAccessLogger",
     "AbstractAsyncAccessLogger",
     "AbstractMatchInfo",
@@ -261,6 +263,7 @@ __all__ = [
     "StreamResponse",
     "SystemRoute",
     "TCPSite",
+    "TrustedProxies",
     "UnixSite",
     "UpgradeResponse",
     "UrlDispatcher",

@@ -79,6 +79,15 @@ class ConnectionLimit:
 
     def enter(self, connection: AcceptedConnection, address: object) -> bool:
         """Count a connection that has been accepted; False when its address has enough of them already."""
+        if not self.assign(connection, address):
+            return False
+        self.count += 1
+        return True
+
+    def assign(self, connection: AcceptedConnection, address: object) -> bool:
+        """Count a connection to an address; False when that has enough of them already. For those of a proxy, which
+        have entered before it was known whose they are.
+        """
         if self.per_address is not None:
             key = address_key(address)
             if key is not None:
@@ -87,7 +96,6 @@ class ConnectionLimit:
                     return False
                 self._by_address[key] = self._by_address.get(key, 0) + 1
                 self._keys[connection] = key
-        self.count += 1
         return True
 
     def leave(self, connection: AcceptedConnection) -> None:

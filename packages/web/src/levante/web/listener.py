@@ -9,9 +9,14 @@ has gone, and a few times a second, for it may be somebody else who gives them b
 import asyncio
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from levante.http.errors import RemoteProtocolError
+from levante.http.forwarded import TrustedPeers
+
+from .proxy_arrival import read_proxy_header
 
 if TYPE_CHECKING:
     from levante.http.accept import AcceptedConnection
@@ -48,15 +53,29 @@ class Listening(Protocol):
         """Stop to accept; connections that are open stay open."""
 
 
-async def listen(server: "Server", sock: socket.socket, *, ssl_context: SSLContext | None, backlog: int) -> Listening:
-    """Accept connections for `server` from a bound socket, which belongs to the result from now on."""
+async def listen(
+    server: "Server",
+    sock: socket.socket,
+    *,
+    ssl_context: SSLContext | None,
+    backlog: int,
+    proxy_protocol: Sequence[str] = (),
+) -> Listening:
+    """Accept connections for `server` from a bound socket, which belongs to the result from now on. Those from the
+    networks `proxy_protocol` begin with a header of the PROXY protocol, before TLS.
+    """
     loop = asyncio.get_running_loop()
     sock.setblocking(False)
     sock.listen(backlog)
-    listener = Listener(server, sock, loop=loop, ssl_context=ssl_context)
+    listener = Listener(server, sock, loop=loop, ssl_context=ssl_context, proxy_protocol=proxy_protocol)
     try:
         listener.start()
     except NotImplementedError:  # Windows: its event loop accepts, and knows no readiness
+        if proxy_protocol:
+            sock.close()
+            raise NotImplementedError(
+                "the PROXY protocol needs an event loop with add_reader(); on Windows, use a SelectorEventLoop"
+            ) from None
         factory = cast("Callable[[], asyncio.BaseProtocol]", server)
         return cast("Listening", await loop.create_server(factory, sock=sock, ssl=ssl_context, backlog=backlog))
     return listener
@@ -72,8 +91,10 @@ class Listener:
         *,
         loop: asyncio.AbstractEventLoop,
         ssl_context: SSLContext | None = None,
+        proxy_protocol: Sequence[str] = (),
     ) -> None:
         self._server = server
+        self._proxies = TrustedPeers(proxy_protocol) if proxy_protocol else None
         self._sock = sock
         self._loop = loop
         self._ssl_context = ssl_context
@@ -144,14 +165,38 @@ class Listener:
     def _take(self, conn: socket.socket, address: object) -> None:
         server = self._server
         connection = server()
-        if not server.limit.enter(connection, address):
-            conn.close()
-            server.sampled.tell(
-                "address", "more than %s connections from one address: refused", server.limit.per_address
-            )
+        is_proxy = self._proxies is not None and self._proxies.trusts(_host(address))
+        if not server.limit.enter(connection, None if is_proxy else address):
+            self._refuse(conn)
             return
         conn.setblocking(False)
-        server.arriving(connection, self._loop.create_task(self._bring_in(connection, conn), name="levante-accept"))
+        bringing = self._bring_in_proxied(connection, conn) if is_proxy else self._bring_in(connection, conn)
+        server.arriving(connection, self._loop.create_task(bringing, name="levante-accept"))
+
+    def _refuse(self, conn: socket.socket) -> None:
+        conn.close()
+        limit = self._server.limit.per_address
+        self._server.sampled.tell("address", "more than %s connections from one address: refused", limit)
+
+    async def _bring_in_proxied(self, connection: "AcceptedConnection", conn: socket.socket) -> None:
+        server = self._server
+        try:
+            header = await read_proxy_header(conn)
+        except RemoteProtocolError as exc:
+            conn.close()
+            server.sampled.tell("proxy", "a proxy was refused: %s", exc.message)
+        except OSError as exc:
+            conn.close()
+            server.note_arrival_failure(exc)
+        except BaseException:
+            conn.close()
+            raise
+        else:
+            if not server.limit.assign(connection, header.source):
+                self._refuse(conn)
+                return
+            server.came_through(connection, header)
+            await self._bring_in(connection, conn)
 
     async def _bring_in(self, connection: "AcceptedConnection", conn: socket.socket) -> None:
         protocol = cast("asyncio.BaseProtocol", connection)
@@ -161,3 +206,8 @@ class Listener:
             )
         except OSError as exc:  # no TLS, or not in time: the loop has closed it
             self._server.note_arrival_failure(exc)
+
+
+def _host(address: object) -> str | None:
+    """The host of an address as `accept` gives it; None for a Unix socket."""
+    return str(address[0]) if isinstance(address, tuple) else None

@@ -196,7 +196,8 @@ class BaseRequest(RequestConnection):
         facts = {name: self._cache[name] for name in INHERITED if name in self._cache}
         if headers is not None:
             replaced = CIMultiDictProxy(CIMultiDict(headers))
-            facts.pop("host", None)
+            if replaced.get("Host") != self.headers.get("Host"):
+                facts.pop("host", None)
             facts["headers"] = replaced
             facts["raw_headers"] = tuple(
                 (name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in replaced.items()

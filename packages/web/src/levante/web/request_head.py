@@ -44,6 +44,11 @@ class RequestHeadView(StateMapping):
     """The request target as it was sent, or as a clone has it."""
     _cache: dict[str, Any]  # Any: each cached property has its own type
 
+    def learn(self, facts: Mapping[str, Any]) -> None:
+        """For what stands in front of the application: replace `remote`, `scheme` or `host` (Any: as in `_cache`)."""
+        self._cache.update(facts)
+        self._cache.pop("url", None)
+
     # The target.
 
     @property

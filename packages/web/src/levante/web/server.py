@@ -4,13 +4,14 @@ return or raise, and refuses what is too much. It is callable as a protocol fact
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from levante.http.accept import AcceptedConnection
 from levante.http.errors import ContentCodingError, ExchangeTimeout, PeerDisconnected, RemoteProtocolError
 from levante.http.exchange import Exchange
 from levante.http.limits import MAX_CODING_RATIO, Limits, ServerTimeouts
+from levante.http.proxyprotocol import ProxyHeader
 from levante.http.versions import SERVER_SOFTWARE
 
 from .abc import AbstractAccessLogger, AbstractAsyncAccessLogger
@@ -19,6 +20,7 @@ from .connection_limit import ConnectionLimit
 from .error_pages import plain_error, server_error
 from .http_exception import HTTPException
 from .open_connections import OpenConnections
+from .proxies import RequestsBehindProxies, TrustedProxies, as_trusted_proxies, network_names
 from .request import BaseRequest
 from .request_limit import MAX_IN_FLIGHT, MAX_QUEUED, QUEUE_TIMEOUT, RequestLimit
 from .response import Response, exception_response
@@ -65,7 +67,11 @@ class Server(OpenConnections):
     `max_connections` (None: 10,000, or 100 less than the files that the process may have) and
     `max_connections_per_ip` (None: no limit) are for the sites to keep. Of requests, `max_in_flight` run at once (None:
     no limit), WebSockets apart; `max_queued` more wait for `queue_timeout` seconds, others get 503 at once; those of
-    which `never_shed` says True run in any case. Unknown arguments raise TypeError.
+    which `never_shed` says True run in any case.
+
+    `trusted_proxies`, networks or `TrustedProxies`, are believed when they say in headers whose request it is. Peers in
+    the networks `proxy_protocol` (with `unix`: peers on Unix sockets) have to begin each connection with a header of
+    the PROXY protocol, others cannot; that, too, is for the sites to keep. Unknown arguments raise TypeError.
     """
 
     def __init__(
@@ -102,12 +108,18 @@ class Server(OpenConnections):
         max_queued: int = MAX_QUEUED,
         queue_timeout: float = QUEUE_TIMEOUT,
         never_shed: Callable[[BaseRequest], Awaitable[bool]] | None = None,
+        trusted_proxies: TrustedProxies | Iterable[str] | None = None,
+        proxy_protocol: Iterable[str] | None = None,
     ) -> None:
         super().__init__(ConnectionLimit(max_connections, per_address=max_connections_per_ip), logger)
         self.auto_decompress = auto_decompress
         self.max_coding_ratio = max_coding_ratio
         self._handler = handler
         self._request_factory = request_factory
+        trusted = as_trusted_proxies(trusted_proxies)
+        if trusted is not None:
+            self._request_factory = RequestsBehindProxies(request_factory, trusted)
+        self.proxy_protocol = network_names(proxy_protocol or ())
         self._limits = Limits(
             max_line_size=max_line_size,
             max_field_size=max_field_size,
@@ -146,6 +158,13 @@ class Server(OpenConnections):
             server_header=self._server_header,
             logger=self._logger,
         )
+
+    def came_through(self, connection: AcceptedConnection, header: ProxyHeader) -> None:
+        """A proxy has said by the PROXY protocol whose connection it is."""
+        factory = self._request_factory
+        if not isinstance(factory, RequestsBehindProxies):
+            factory = self._request_factory = RequestsBehindProxies(factory, None)
+        factory.headers[connection] = header
 
     # The places of requests.
 

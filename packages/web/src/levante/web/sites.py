@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -12,6 +13,7 @@ from yarl import URL
 
 from .binding import AddressInfo, bind_tcp, bind_unix, inode, remove_unix
 from .listener import Listening, listen
+from .proxies import network_names
 
 if TYPE_CHECKING:
     from .server import Server
@@ -68,15 +70,25 @@ class SiteOwner(Protocol):
 
 
 class BaseSite(ABC):
-    """One listener. RuntimeError when the runner was not set up."""
+    """One listener. `proxy_protocol` has the networks whose connections begin with a header of the PROXY protocol; None
+    leaves it to the server. RuntimeError when the runner was not set up.
+    """
 
-    def __init__(self, runner: SiteOwner, *, ssl_context: SSLContext | None = None, backlog: int = BACKLOG) -> None:
+    def __init__(
+        self,
+        runner: SiteOwner,
+        *,
+        ssl_context: SSLContext | None = None,
+        backlog: int = BACKLOG,
+        proxy_protocol: Iterable[str] | None = None,
+    ) -> None:
         if runner.server is None:
             raise RuntimeError("call `await runner.setup()` before making a site")
         self._runner = runner
         self._server = runner.server
         self._ssl_context = ssl_context
         self._backlog = backlog
+        self._proxy_protocol = self._server.proxy_protocol if proxy_protocol is None else network_names(proxy_protocol)
         self._listeners: list[Listening] = []
 
     @property
@@ -100,8 +112,15 @@ class BaseSite(ABC):
         self._runner.register_site(self)
         try:
             for sock in await self._bind():
-                listener = await listen(self._server, sock, ssl_context=self._ssl_context, backlog=self._backlog)
-                self._listeners.append(listener)
+                self._listeners.append(
+                    await listen(
+                        self._server,
+                        sock,
+                        ssl_context=self._ssl_context,
+                        backlog=self._backlog,
+                        proxy_protocol=self._proxy_protocol,
+                    )
+                )
         except OSError as exc:
             await self.stop()
             raise ListenError(self.name, exc) from exc
@@ -132,8 +151,9 @@ class TCPSite(BaseSite):
         backlog: int = BACKLOG,
         reuse_address: bool | None = None,
         reuse_port: bool | None = None,
+        proxy_protocol: Iterable[str] | None = None,
     ) -> None:
-        super().__init__(runner, ssl_context=ssl_context, backlog=backlog)
+        super().__init__(runner, ssl_context=ssl_context, backlog=backlog, proxy_protocol=proxy_protocol)
         self._host = host
         self._port = default_port(secure=ssl_context is not None) if port is None else port
         self._reuse_address = reuse_address
@@ -161,9 +181,15 @@ class UnixSite(BaseSite):
     """A Unix socket; the file is removed again on `stop`, if it is still ours."""
 
     def __init__(
-        self, runner: SiteOwner, path: "PathLike", *, ssl_context: SSLContext | None = None, backlog: int = BACKLOG
+        self,
+        runner: SiteOwner,
+        path: "PathLike",
+        *,
+        ssl_context: SSLContext | None = None,
+        backlog: int = BACKLOG,
+        proxy_protocol: Iterable[str] | None = None,
     ) -> None:
-        super().__init__(runner, ssl_context=ssl_context, backlog=backlog)
+        super().__init__(runner, ssl_context=ssl_context, backlog=backlog, proxy_protocol=proxy_protocol)
         self._path = os.fspath(path)
         self._inode = 0
 
@@ -192,8 +218,9 @@ class SockSite(BaseSite):
         *,
         ssl_context: SSLContext | None = None,
         backlog: int = BACKLOG,
+        proxy_protocol: Iterable[str] | None = None,
     ) -> None:
-        super().__init__(runner, ssl_context=ssl_context, backlog=backlog)
+        super().__init__(runner, ssl_context=ssl_context, backlog=backlog, proxy_protocol=proxy_protocol)
         self._sock = sock
         self._name = socket_name(sock, secure=ssl_context is not None)
 

@@ -45,8 +45,7 @@ class Domain:
 
     def match(self, request: "Request") -> bool:
         """Whether the request's Host header fits; without the header nothing fits."""
-        host = request.headers.get("Host")
-        return bool(host) and self.match_domain(str(host))
+        return bool(request.headers.get("Host")) and self.match_domain(request.host)
 
     def match_domain(self, host: str) -> bool:
         """Whether a host fits."""
