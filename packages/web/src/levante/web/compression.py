@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from levante.http.limits import EXECUTOR_THRESHOLD
 from levante.http.mediatypes import negotiate_coding
 
+from .vary import vary_by
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
     from concurrent.futures import Executor
@@ -135,7 +137,4 @@ class Compression:
 
 def vary_by_coding(headers: "CIMultiDict[str]") -> None:
     """Tell caches that the body depends on Accept-Encoding."""
-    vary = ", ".join(headers.getall("Vary", ()))
-    named = {name.strip().lower() for name in vary.split(",")}
-    if not named & {"accept-encoding", "*"}:
-        headers["Vary"] = f"{vary}, Accept-Encoding" if vary else "Accept-Encoding"
+    vary_by(headers, "Accept-Encoding")
