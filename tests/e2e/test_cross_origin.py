@@ -1,4 +1,4 @@
-"""What a real browser makes of a CORS policy: a page may fetch from another origin what the policy says, and no more."""
+"""What a real browser makes of a CORS policy: a page fetches from another origin what the policy says, and no more."""
 
 import asyncio
 import re
