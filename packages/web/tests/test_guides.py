@@ -16,7 +16,7 @@ def examples(page: str) -> dict[str, Any]:
     assert blocks
     names: dict[str, Any] = {"__name__": "guide"}
     for block in blocks:
-        exec(compile(block, f"{page}.md", "exec"), names)  # noqa: S102  # our own documentation
+        exec(compile(block, f"{page}.md", "exec"), names)  # our own documentation
     return names
 
 

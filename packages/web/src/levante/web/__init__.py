@@ -93,6 +93,7 @@ from .response import Response, json_bytes_response, json_response
 from .routing.abstract import AbstractResource, AbstractRoute, RouteInfo, SystemRoute
 from .routing.dispatcher import UrlDispatcher
 from .routing.domains import Domain, MaskDomain
+from .routing.groups import RouteGroup
 from .routing.listings import ResourcesView, RoutesView
 from .routing.match import UrlMappingMatchInfo
 from .routing.resources import DynamicResource, PlainResource, PrefixResource, Resource, ResourceRoute
@@ -253,6 +254,7 @@ __all__ = [
     "ResponseKey",
     "RouteDef",
     "RouteInfo",
+    "RouteGroup",
     "RouteTableDef",
     "RoutesView",
     "Server",

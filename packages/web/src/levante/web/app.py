@@ -344,7 +344,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
             return chain(request)
         if route.view is not None:
             return route.view(request).dispatch()
-        return route.handler(request)
+        return route.call(request)
 
     async def _handle_any(self, request: Request) -> "StreamResponse":
         error = request.exchange.error
@@ -364,7 +364,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
             answer = await match_info.expect_handler(request)
             if answer is not None:
                 return answer
-        handler = match_info.handler
+        handler = match_info.route.call
         if self.has_middlewares:
             chain = self._chain if match_info.http_exception is None else build_chain
             handler = chain(match_info.route, match_info.apps)

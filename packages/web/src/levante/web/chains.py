@@ -1,24 +1,45 @@
-"""The chain of middlewares around a handler: each calls the next, the last the handler."""
+"""The chain of middlewares around a handler: each calls the next, the last the handler. Outermost are those of the
+root application, then those of the applications below it, of groups, of the route and of a view class. It is built once
+for each route.
+"""
 
 from collections.abc import Awaitable, Sequence
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any
 
-from .routing.abstract import AbstractRoute
-
 if TYPE_CHECKING:
+    from .routing.abstract import AbstractRoute
     from .types import Application, Handler, Middleware, Request, StreamResponse
 
 
-def build_chain(route: AbstractRoute, apps: "Sequence[Application]") -> "Handler":
-    """The handler of a route with the middlewares of the applications around it, the root's outermost."""
-    handler = route.handler
+def build_chain(route: "AbstractRoute", apps: "Sequence[Application]") -> "Handler":
+    """The handler of a route with the middlewares around it."""
+    handler = route.call
     nested = len(apps) > 1
     for app in reversed(apps):
-        for middleware in reversed(app.middlewares):
-            handler = _behind(middleware, handler)
+        handler = surround(handler, app.middlewares)
         if nested:
             handler = partial(_in_app, app=app, handler=handler)
+    return handler
+
+
+def checked_middlewares(middlewares: Any) -> "tuple[Middleware, ...]":  # Any: what users pass is what is being checked
+    """The middlewares of a route, a group or a view class; TypeError for what is no sequence of callables. (An iterator
+    would be at its end for the second method of a path.)
+    """
+    if not isinstance(middlewares, Sequence):
+        raise TypeError(f"middlewares is a list or tuple of middlewares, the first outermost; got {middlewares!r}")
+    found = tuple(middlewares)
+    for each in found:
+        if not callable(each):
+            raise TypeError(f"a middleware is called with (request, handler); got {each!r}")
+    return found
+
+
+def surround(handler: "Handler", middlewares: "Sequence[Middleware]") -> "Handler":
+    """`handler` with `middlewares` around it, the first outermost."""
+    for middleware in reversed(middlewares):
+        handler = _behind(middleware, handler)
     return handler
 
 

@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,7 +29,7 @@ from .routing.resources import NOTHING, Found, PrefixResource, ResourceRoute
 from .stream_response import StreamResponse
 
 if TYPE_CHECKING:
-    from .types import ExpectHandler, Handler, PathLike, Request
+    from .types import ExpectHandler, Handler, Middleware, PathLike, Request
 
 PUBLIC_DOT = ".well-known"
 """The one name beginning with a dot that is meant to be served (RFC 8615); the others hold secrets more often than
@@ -91,6 +91,7 @@ class StaticResource(PrefixResource):
         cache_control: str | None = None,
         immutable: bool | re.Pattern[str] = False,
         content_etag: bool = False,
+        middlewares: "Sequence[Middleware]" = (),
     ) -> None:
         super().__init__(prefix, name=name)
         self._directory = _folder(directory)
@@ -106,7 +107,7 @@ class StaticResource(PrefixResource):
         if fallback is not None and not self._is_file(fallback):
             raise ValueError(f"there is no file {fallback!r} in {str(self._directory)!r} to fall back to")
         self._routes = {
-            method: ResourceRoute(method, self._handle, self, expect_handler=expect_handler)
+            method: ResourceRoute(method, self._handle, self, expect_handler=expect_handler, middlewares=middlewares)
             for method in ("GET", "HEAD")
         }
 

@@ -1,13 +1,13 @@
 """Class-based views: one class for one resource, one coroutine method for each HTTP method it answers."""
 
-from collections.abc import Awaitable, Generator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Generator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .abc import AbstractView
 from .exceptions import HTTPMethodNotAllowed
 
 if TYPE_CHECKING:
-    from .types import StreamResponse
+    from .types import Middleware, StreamResponse
 
 VERBS = {
     verb: verb.lower()
@@ -21,9 +21,13 @@ class View(AbstractView):
 
     One instance is made for each request. A method that the class lacks is answered 405 with `Allow`; HEAD, which
     every server must know (RFC 9110 section 9.1), is answered by `get` then, and its body is not sent.
+
+    `middlewares` of the class run around all its methods, inside those of the route.
     """
 
     __slots__ = ()
+
+    middlewares: "ClassVar[Sequence[Middleware]]" = ()
 
     def __await__(self) -> "Generator[Any, None, StreamResponse]":
         return self.dispatch().__await__()

@@ -5,7 +5,7 @@ their own.
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Sequence, Sized
 from functools import partial
 from pathlib import Path
 from re import Pattern
@@ -15,12 +15,21 @@ from yarl import URL
 
 from levante.http.parameters import is_token
 from levante.web.abc import AbstractView
+from levante.web.chains import checked_middlewares, surround
 from levante.web.exceptions import HTTPExpectationFailed
 from levante.web.http_exception import HTTPException
 from levante.web.views import View
 
 if TYPE_CHECKING:
-    from levante.web.types import Application, ExpectHandler, Handler, Request, StreamResponse, UrlMappingMatchInfo
+    from levante.web.types import (
+        Application,
+        ExpectHandler,
+        Handler,
+        Middleware,
+        Request,
+        StreamResponse,
+        UrlMappingMatchInfo,
+    )
 
 ANY_METHOD = "*"
 
@@ -45,6 +54,7 @@ class HandlerOptions(TypedDict, total=False):
 
     expect_handler: "ExpectHandler | None"
     cancel_on_disconnect: bool | None
+    middlewares: "Sequence[Middleware]"
 
 
 class RouteOptions(HandlerOptions, total=False):
@@ -107,6 +117,7 @@ class AbstractRoute(ABC):
         *,
         expect_handler: "ExpectHandler | None" = None,
         resource: AbstractResource | None = None,
+        middlewares: "Sequence[Middleware]" = (),
     ) -> None:
         method = method.upper()
         if method != ANY_METHOD and not is_token(method):
@@ -116,8 +127,14 @@ class AbstractRoute(ABC):
         self._method = method
         self.handler: Handler = checked_handler(handler)
         """The handler as it was given."""
-        self.view = _view(handler)
-        """The same, if it is a View that does not bring a way of its own to be awaited: that can be called directly."""
+        self.middlewares = (*checked_middlewares(middlewares), *view_middlewares(handler))
+        """Those of the route, the first outermost: of its groups, its own, and those of a view class."""
+        self.call = surround(self.handler, self.middlewares)
+        """The handler behind the middlewares of the route."""
+        self.view = None if self.middlewares else _view(handler)
+        """The handler, if it is a View that can be called directly: nothing is in front of it, and it does not bring a
+        way of its own to be awaited.
+        """
         self._expect_handler: ExpectHandler = expect_handler or default_expect_handler
         self._resource = resource
 
@@ -214,6 +231,13 @@ def checked_handler(handler: Any) -> "Handler":  # Any: what users pass is what 
         raise TypeError(f"a handler must be a coroutine function (`async def`) or a View class; got {handler!r}")
     checked: Handler = handler
     return checked
+
+
+def view_middlewares(handler: object) -> "tuple[Middleware, ...]":
+    """The attribute `middlewares` of a view class; of what is no class none."""
+    if not isinstance(handler, type):
+        return ()
+    return checked_middlewares(getattr(handler, "middlewares", ()))
 
 
 def _view(handler: object) -> type[View] | None:

@@ -38,7 +38,15 @@ from .resources import (
 from .subapps import MatchedSubAppResource
 
 if TYPE_CHECKING:
-    from levante.web.types import AbstractRouteDef, ExpectHandler, Handler, PathLike, Request, StaticResource
+    from levante.web.types import (
+        AbstractRouteDef,
+        ExpectHandler,
+        Handler,
+        Middleware,
+        PathLike,
+        Request,
+        StaticResource,
+    )
 
     from .file_options import FileOptions, StaticOptions
 
@@ -234,15 +242,21 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         name: str | None = None,
         expect_handler: "ExpectHandler | None" = None,
         cancel_on_disconnect: bool | None = None,
+        middlewares: "Sequence[Middleware]" = (),
     ) -> AbstractRoute:
         """Add a handler for a method (`*` for any) of a path.
 
         `cancel_on_disconnect` says whether the handler is cancelled when its client goes away (None: as the server
-        has it). Raises ValueError for a bad method or path, TypeError when the handler is no coroutine function or View
+        has it). `middlewares` run around this handler alone, the first outermost, inside those of the application.
+        Raises ValueError for a bad method or path, TypeError when the handler is no coroutine function or View
         class, RuntimeError when the route could never be reached.
         """
         return self.add_resource(path, name=name).add_route(
-            method, handler, expect_handler=expect_handler, cancel_on_disconnect=cancel_on_disconnect
+            method,
+            handler,
+            expect_handler=expect_handler,
+            cancel_on_disconnect=cancel_on_disconnect,
+            middlewares=middlewares,
         )
 
     def add_static(
@@ -272,6 +286,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         *,
         name: str | None = None,
         expect_handler: "ExpectHandler | None" = None,
+        middlewares: "Sequence[Middleware]" = (),
         **options: "Unpack[FileOptions]",
     ) -> AbstractRoute:
         """Serve one file at `path`, for GET and HEAD: with `cache_control` as its Cache-Control, and other options of
@@ -280,7 +295,8 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         # Imported here: see add_static().
         from levante.web.single_file import file_handler
 
-        return self.add_get(path, file_handler(file, **options), name=name, expect_handler=expect_handler)
+        handler = file_handler(file, **options)
+        return self.add_get(path, handler, name=name, expect_handler=expect_handler, middlewares=middlewares)
 
     def add_head(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
         """Add a HEAD route."""

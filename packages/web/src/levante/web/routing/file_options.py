@@ -1,7 +1,11 @@
 """The options of routes to files, as keyword arguments."""
 
 import re
-from typing import TypedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from levante.web.types import Middleware
 
 
 class FileOptions(TypedDict, total=False):
@@ -15,6 +19,7 @@ class FileOptions(TypedDict, total=False):
 class StaticOptions(FileOptions, total=False):
     """Of folders."""
 
+    middlewares: "Sequence[Middleware]"
     show_index: bool
     break_symlink_sandbox: bool
     append_version: bool

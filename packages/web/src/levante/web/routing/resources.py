@@ -3,7 +3,7 @@
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from yarl import URL
@@ -11,13 +11,14 @@ from yarl import URL
 from levante.http.target import decode_path, decode_segment, requote_path
 from levante.web.abc import AbstractView
 from levante.web.cancellation import cancelling
+from levante.web.chains import checked_middlewares
 
-from .abstract import ANY_METHOD, AbstractResource, AbstractRoute, RouteInfo, checked_handler
+from .abstract import ANY_METHOD, AbstractResource, AbstractRoute, RouteInfo, checked_handler, view_middlewares
 from .match import UrlMappingMatchInfo
 from .patterns import PathPattern, compile_path, quote_value
 
 if TYPE_CHECKING:
-    from levante.web.types import ExpectHandler, Handler, Request
+    from levante.web.types import ExpectHandler, Handler, Middleware, Request
 
 Found = tuple[UrlMappingMatchInfo | None, set[str]]
 """The match, and the methods that the path allows; `NOTHING` when the path does not match."""
@@ -57,15 +58,17 @@ class Resource(FindingResource):
         *,
         expect_handler: "ExpectHandler | None" = None,
         cancel_on_disconnect: bool | None = None,
+        middlewares: "Sequence[Middleware]" = (),
     ) -> "ResourceRoute":
-        """Add a handler for a method, or for the remaining methods with `*`; `cancel_on_disconnect` as in
+        """Add a handler for a method, or for the remaining methods with `*`; the options as in
         `UrlDispatcher.add_route`.
 
         Raises RuntimeError when the resource has that method already, or has `*`, after which nothing can be reached.
         """
         if cancel_on_disconnect is not None:
+            middlewares = (*checked_middlewares(middlewares), *view_middlewares(handler))
             handler = cancelling(checked_handler(handler), enabled=cancel_on_disconnect)
-        route = ResourceRoute(method, handler, self, expect_handler=expect_handler)
+        route = ResourceRoute(method, handler, self, expect_handler=expect_handler, middlewares=middlewares)
         taken = self._any_route if self._any_route is not None else self._routes.get(route.method)
         if taken is not None:
             raise RuntimeError(f"{route.method} {self.canonical} would never be reached: there is {taken!r} already")
@@ -266,8 +269,9 @@ class ResourceRoute(AbstractRoute):
         resource: AbstractResource,
         *,
         expect_handler: "ExpectHandler | None" = None,
+        middlewares: "Sequence[Middleware]" = (),
     ) -> None:
-        super().__init__(method, handler, expect_handler=expect_handler, resource=resource)
+        super().__init__(method, handler, expect_handler=expect_handler, resource=resource, middlewares=middlewares)
         self._owner = resource
 
     @property

@@ -9,17 +9,47 @@ from os import fspath
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from levante.web.abc import AbstractView
+from levante.web.chains import checked_middlewares
 
 from .abstract import ANY_METHOD, AbstractRoute
 from .dispatcher import UrlDispatcher
 
 if TYPE_CHECKING:
-    from levante.web.types import Handler, PathLike
+    from levante.web.types import Handler, Middleware, PathLike
 
 H = TypeVar("H", bound="Handler | type[AbstractView]")
 
 # Any in `**kwargs` of this module: options are those of UrlDispatcher.add_route (or add_get, add_static), which
 # checks them by name.
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What a group gives to the routes in it."""
+
+    prefix: str
+    name_prefix: str
+    middlewares: "tuple[Middleware, ...]"
+
+    def path(self, path: str) -> str:
+        """`path` below the prefix."""
+        if path and not path.startswith("/"):
+            raise ValueError(f"a path starts with '/' or is empty; got {path!r} in the group {self.prefix!r}")
+        return self.prefix + path
+
+    def options(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options of a route, with the name and the middlewares as they are in the group."""
+        inner = checked_middlewares(options.get("middlewares", ()))
+        placed = {**options, "middlewares": (*self.middlewares, *inner)}
+        if options.get("name") is not None:
+            placed["name"] = self.name_prefix + options["name"]
+        return placed
+
+    def within(self, outer: "Placement") -> "Placement":
+        """That of a group in another group."""
+        return Placement(
+            outer.path(self.prefix), outer.name_prefix + self.name_prefix, (*outer.middlewares, *self.middlewares)
+        )
 
 
 class AbstractRouteDef(ABC):
@@ -28,6 +58,10 @@ class AbstractRouteDef(ABC):
     @abstractmethod
     def register(self, router: UrlDispatcher) -> list[AbstractRoute]:
         """Add to `router`; the routes made."""
+
+    def within(self, _: Placement, /) -> "AbstractRouteDef":
+        """The same in a group. TypeError, unless a subclass says how."""
+        raise TypeError(f"{type(self).__name__} cannot be in a group: it does not say how, by overriding within()")
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,6 +77,9 @@ class RouteDef(AbstractRouteDef):
         options = "".join(f", {name}={value!r}" for name, value in sorted(self.kwargs.items()))
         name = getattr(self.handler, "__name__", repr(self.handler))
         return f"<RouteDef {self.method} {self.path} -> {name!r}{options}>"
+
+    def within(self, place: Placement, /) -> "RouteDef":
+        return RouteDef(self.method, place.path(self.path), self.handler, place.options(self.kwargs))
 
     def register(self, router: UrlDispatcher) -> list[AbstractRoute]:
         if self.method == "GET":
@@ -62,6 +99,9 @@ class StaticDef(AbstractRouteDef):
         options = "".join(f", {name}={value!r}" for name, value in sorted(self.kwargs.items()))
         return f"<StaticDef {self.prefix} -> {fspath(self.path)}{options}>"
 
+    def within(self, place: Placement, /) -> "StaticDef":
+        return StaticDef(place.path(self.prefix), self.path, place.options(self.kwargs))
+
     def register(self, router: UrlDispatcher) -> list[AbstractRoute]:
         routes = router.add_static(self.prefix, self.path, **self.kwargs).get_info()["routes"]
         return list(routes.values())
@@ -78,6 +118,9 @@ class FileDef(AbstractRouteDef):
     def __repr__(self) -> str:
         options = "".join(f", {name}={value!r}" for name, value in sorted(self.kwargs.items()))
         return f"<FileDef {self.path} -> {fspath(self.file)}{options}>"
+
+    def within(self, place: Placement, /) -> "FileDef":
+        return FileDef(place.path(self.path), self.file, place.options(self.kwargs))
 
     def register(self, router: UrlDispatcher) -> list[AbstractRoute]:
         return [router.add_file(self.path, self.file, **self.kwargs)]
@@ -143,36 +186,18 @@ def file(path: str, file: "PathLike", **kwargs: Any) -> FileDef:
     return FileDef(path, file, kwargs)
 
 
-class RouteTableDef(Sequence[AbstractRouteDef]):
-    """Routes collected by decorators, which return the handler unchanged."""
+class RouteCollector(ABC):
+    """Decorators that collect routes and return the handler unchanged."""
 
-    def __init__(self) -> None:
-        self._items: list[AbstractRouteDef] = []
-
-    def __repr__(self) -> str:
-        return f"<RouteTableDef count={len(self._items)}>"
-
-    @overload
-    def __getitem__(self, index: int) -> AbstractRouteDef: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[AbstractRouteDef]: ...
-    def __getitem__(self, index: int | slice) -> AbstractRouteDef | list[AbstractRouteDef]:
-        return self._items[index]
-
-    def __iter__(self) -> Iterator[AbstractRouteDef]:
-        return iter(self._items)
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __contains__(self, item: object) -> bool:
-        return item in self._items
+    @abstractmethod
+    def _collect(self, definition: AbstractRouteDef) -> None:
+        """Take a definition in."""
 
     def route(self, method: str, path: str, **kwargs: Any) -> Callable[[H], H]:
         """Collect the decorated handler for any method."""
 
         def collect(handler: H) -> H:
-            self._items.append(RouteDef(method, path, handler, kwargs))
+            self._collect(RouteDef(method, path, handler, kwargs))
             return handler
 
         return collect
@@ -215,8 +240,37 @@ class RouteTableDef(Sequence[AbstractRouteDef]):
 
     def static(self, prefix: str, path: "PathLike", **kwargs: Any) -> None:
         """A folder of static files; no decorator."""
-        self._items.append(StaticDef(prefix, path, kwargs))
+        self._collect(StaticDef(prefix, path, kwargs))
 
     def file(self, path: str, file: "PathLike", **kwargs: Any) -> None:
         """One file; no decorator."""
-        self._items.append(FileDef(path, file, kwargs))
+        self._collect(FileDef(path, file, kwargs))
+
+
+class RouteTableDef(RouteCollector, Sequence[AbstractRouteDef]):
+    """Routes collected by decorators, which return the handler unchanged."""
+
+    def __init__(self) -> None:
+        self._items: list[AbstractRouteDef] = []
+
+    def _collect(self, definition: AbstractRouteDef) -> None:
+        self._items.append(definition)
+
+    def __repr__(self) -> str:
+        return f"<RouteTableDef count={len(self._items)}>"
+
+    @overload
+    def __getitem__(self, index: int) -> AbstractRouteDef: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[AbstractRouteDef]: ...
+    def __getitem__(self, index: int | slice) -> AbstractRouteDef | list[AbstractRouteDef]:
+        return self._items[index]
+
+    def __iter__(self) -> Iterator[AbstractRouteDef]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._items
