@@ -240,6 +240,18 @@ async def test_views(serve: Any) -> None:
     assert (await served.request("OPTIONS", "/open", [("Origin", SHOP)])).text == "own"
 
 
+async def test_a_view_with_middlewares(serve: Any) -> None:
+    async def passing(request: web.Request, handler: web.Handler) -> web.StreamResponse:
+        return await handler(request)
+
+    app = web.Application(middlewares=[Cors(CorsPolicy([SHOP]))])
+    app.router.add_view("/items", Items, middlewares=[passing])
+    served = await serve(app)
+    assert (await preflight(served, "/items", "GET")).status == 204
+    assert cors_headers(await preflight(served, "/items", "POST"))["Allow-Origin"] == "*"
+    assert (await preflight(served, "/items", "PUT")).status == 403
+
+
 async def test_sub_applications(serve: Any) -> None:
     inherits = web.Application()
     decides = web.Application(middlewares=[Cors(CorsPolicy("*"))])

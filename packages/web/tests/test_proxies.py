@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import pickle
 import socket
 from typing import Any
 
@@ -191,3 +192,11 @@ def test_one_network_in_the_place_of_several() -> None:
         web.Server(whoami, trusted_proxies="10.0.0.0/8")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="several networks"):
         web.Server(whoami, proxy_protocol="10.0.0.0/8")  # type: ignore[arg-type]
+
+
+def test_workers_are_handed_them() -> None:
+    """By pickle: a worker process is told what `run_app` was told."""
+    trusted = pickle.loads(pickle.dumps(web.TrustedProxies(["10.0.0.0/8", "unix"], header="Forwarded")))
+    headers = CIMultiDictProxy(CIMultiDict([("Forwarded", "for=192.0.2.7")]))
+    assert trusted.client("10.0.0.1", headers).remote == "192.0.2.7"
+    assert trusted.client("192.0.2.1", headers).remote == "192.0.2.1"

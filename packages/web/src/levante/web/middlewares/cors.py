@@ -240,11 +240,11 @@ async def _resolve(request: Request, method: str) -> UrlMappingMatchInfo:
 
 def _methods(match: UrlMappingMatchInfo, asked: str) -> set[str]:
     """The methods of the path; where there is no such path, the one that was asked for, and it will get its 404."""
-    error, view = match.http_exception, match.route.view
+    error, handler = match.http_exception, match.route.handler
     if error is not None:
         return error.allowed_methods if isinstance(error, HTTPMethodNotAllowed) else {asked}
-    if view is not None and match.route.method == ANYBODY:
-        return {verb for verb in VERBS if _method_of_view(view, verb) is not None}
+    if match.route.method == ANYBODY and isinstance(handler, type) and issubclass(handler, AbstractView):
+        return {verb for verb in VERBS if _method_of_view(handler, verb) is not None}
     return {route.method for route in match.route.resource or ()}
 
 
