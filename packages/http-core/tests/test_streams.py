@@ -44,6 +44,13 @@ class TestReading:
         reader = stream(b"abc", b"def")
         assert [await reader.read(n) for n in (0, 2, 2, 9, 9)] == [b"", b"ab", b"cd", b"ef", b""]
 
+    async def test_large_pieces_are_not_copied(self) -> None:
+        large = [bytes(16 * 1024), bytes(70_000)]
+        reader = stream(b"small", *large, limit=200_000)
+        assert await reader.read(5) == b"small"
+        assert [await reader.readany() is piece for piece in large] == [True, True]
+        assert await reader.readany() == b""
+
     async def test_readany(self) -> None:
         reader = stream(b"ab", b"cd", eof=False)
         assert await reader.readany() == b"abcd"

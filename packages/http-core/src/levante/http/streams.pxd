@@ -1,6 +1,7 @@
 cimport cython
 
 cdef Py_ssize_t _BYTES_PER_CHUNK
+cdef Py_ssize_t _LARGE
 
 cdef class StreamReader:
     cdef object __weakref__
@@ -32,6 +33,7 @@ cdef class StreamReader:
     cdef _put_back(self, bytes data)
     @cython.locals(part=bytes, data=bytes, left=Py_ssize_t)
     cdef bytes _take_part(self, Py_ssize_t n)
+    cdef bytes _take_available(self)
     @cython.locals(wanted=Py_ssize_t, first=bytes, block=bytes, blocks=list)
     cdef bytes _take(self, Py_ssize_t n)
     @cython.locals(part=bytes, at=Py_ssize_t)

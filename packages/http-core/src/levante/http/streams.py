@@ -23,6 +23,9 @@ NO_TRAILERS: Final = CIMultiDictProxy(CIMultiDict[str]())
 # (CVE-2025-69229).
 _BYTES_PER_CHUNK: Final = 16
 
+# A piece of this many bytes is handed out as it came: joining it to others would cost more than another call.
+_LARGE: Final = 16 * 1024
+
 
 class StreamReader:
     """A message body, read as it arrives.
@@ -170,11 +173,11 @@ class StreamReader:
         return self._take(n)
 
     async def readany(self) -> bytes:
-        """Read what is buffered, waiting only if that is nothing; b"" at the end."""
+        """Read what is buffered, or its first large piece, waiting only if that is nothing; b"" at the end."""
         self._check("readany")
         while not self._size and not self._eof:
             await self._wait("readany")
-        return self._take(-1)
+        return self._take_available()
 
     async def readexactly(self, n: int) -> bytes:
         """Read exactly `n` (>= 0) bytes; asyncio.IncompleteReadError holds the rest if the body ends before."""
@@ -313,7 +316,7 @@ class StreamReader:
         while True:
             while not self._size and not self._eof:
                 await self._wait("read")
-            block = self._take(-1)
+            block = self._take_available()
             if not block:
                 return blocks[0] if len(blocks) == 1 else b"".join(blocks)
             blocks.append(block)
@@ -371,6 +374,12 @@ class StreamReader:
             ends.popleft()
         self._resume()
         return data
+
+    def _take_available(self) -> bytes:
+        """Take what is buffered, without copying large pieces together."""
+        if self._parts and len(self._parts[0]) - self._offset >= _LARGE:
+            return self._take_part(-1)
+        return self._take(-1)
 
     def _take(self, n: int) -> bytes:
         """Take at most `n` buffered bytes (all for a negative `n`)."""
