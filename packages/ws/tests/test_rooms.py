@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import levante.ws.rooms as module
-from levante.ws import Rooms, SlowConsumer, WebSocketConnection, WSMsgType
+from levante.ws import DeflateParams, Rooms, SlowConsumer, WebSocketConnection, WSMsgType
 from levante.ws.backplanes import MemoryHub
 
 
@@ -60,6 +60,43 @@ async def test_a_broadcast_reaches_all_members_and_is_encoded_once(
         assert await client.receive_str() == "grüße"
     for _, client in pairs[1:3]:
         assert await client.receive_bytes() == b"bytes"
+
+
+@pytest.mark.parity("U20")
+async def test_a_broadcast_is_compressed_once_for_each_window(loopback: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not for members who could not read what their own connection has not compressed."""
+    sharing = DeflateParams(server_no_context_takeover=True)
+    small = DeflateParams(server_no_context_takeover=True, server_max_window_bits=10)
+    rooms = Rooms()
+    pairs = []
+    for params in (sharing, sharing, small, DeflateParams(), None):
+        pair = await loopback.pair({"deflate": params}, {"deflate": params})
+        rooms.join(pair[0], "a")
+        pairs.append(pair)
+    made = []
+    real = module._compressed
+    monkeypatch.setattr(module, "_compressed", lambda payload, bits: made.append(bits) or real(payload, bits))
+    text = "all the same " * 1000
+    for number in range(2):
+        for server, _ in pairs:
+            await server.send_str(f"own {number} {text}")
+        assert await rooms.broadcast("a", text) == 5
+        assert await rooms.broadcast("a", "short") == 5
+        for _, client in pairs:
+            assert await client.receive_str() == f"own {number} {text}"
+            assert await client.receive_str() == text
+            assert await client.receive_str() == "short"
+    assert sorted(made) == [10, 10, 15, 15]
+
+
+async def test_a_broadcast_that_is_compressed_in_a_thread_is_not_overtaken(loopback: Any) -> None:
+    rooms = Rooms()
+    params = DeflateParams(server_no_context_takeover=True)
+    server, client = await loopback.pair({"deflate": params}, {"deflate": params})
+    rooms.join(server, "a")
+    long = "grüße " * 100_000
+    assert await asyncio.gather(*(rooms.broadcast("a", data) for data in (long, "next", long))) == [1, 1, 1]
+    assert [await client.receive_str() for _ in range(3)] == [long, "next", long]
 
 
 async def stuck(loopback: Any, rooms: Rooms) -> tuple[WebSocketConnection, Any]:
@@ -119,7 +156,7 @@ async def test_the_queue_of_a_member_is_bounded_in_bytes(loopback: Any) -> None:
     server, peer = await stuck(loopback, rooms)
     for i in range(10):
         await rooms.broadcast("a", bytes([i]) * 300)
-    assert rooms._members[server]._bytes <= 1_000
+    assert rooms._members[server].waiting_bytes <= 1_000
     await rooms.broadcast("a", b"x" * 5_000)
     await rooms.broadcast("a", b"last")
     assert rooms.dropped == 11
@@ -188,6 +225,50 @@ async def test_all_are_closed_at_once(loopback: Any) -> None:
     assert all(server.close_code == 1001 for server, _ in pairs)
     assert rooms.count() == 0
     await rooms.close_all()
+
+
+@pytest.mark.parity("U20", "S56")
+async def test_members_that_do_not_close_in_time_are_dropped(loopback: Any) -> None:
+    rooms = Rooms(drain_timeout=0.05)
+    server, client = await loopback.pair()
+    rooms.join(server, "a")
+    silent = [await loopback.with_peer(close_timeout=60) for _ in range(3)]
+    for connection, _ in silent:
+        rooms.join(connection, "a")
+    reading = asyncio.create_task(client.receive())
+    started = asyncio.get_running_loop().time()
+    await rooms.stop()
+    assert asyncio.get_running_loop().time() - started < 2
+    assert (await reading).data == 1001
+    assert [connection.close_code for connection, _ in silent] == [1006] * 3
+    for _, peer in silent:
+        assert (await peer.frame())[1][:2] == (1001).to_bytes(2, "big")
+
+
+async def test_a_backplane_knows_which_rooms_have_members(loopback: Any) -> None:
+    calls = []
+
+    class Watcher:
+        async def start(self, deliver: Any) -> None: ...
+        async def stop(self) -> None: ...
+        async def publish(self, room: str, data: str | bytes) -> None: ...
+        def watch(self, room: str) -> None:
+            calls.append(("+", room))
+
+        def unwatch(self, room: str) -> None:
+            calls.append(("-", room))
+
+    rooms = Rooms(backplane=Watcher())
+    (one, _), (two, _) = await loopback.pair(), await loopback.pair()
+    for server in (one, two, two):
+        rooms.join(server, "a")
+    rooms.join(one, "b")
+    assert calls == [("+", "a"), ("+", "b")]
+    rooms.leave(one)
+    assert calls[2:] == [("-", "b")]
+    two.abort()
+    await two.wait_closed()
+    assert calls[3:] == [("-", "a")]
 
 
 async def test_rooms_of_one_hub_hear_each_other(loopback: Any) -> None:

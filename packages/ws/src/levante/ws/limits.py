@@ -43,5 +43,29 @@ MAX_RECEIVES_AFTER_CLOSE: Final = 5
 # What waits for one slow member of a room, whichever is reached first.
 MEMBER_QUEUE_MESSAGES: Final = 64
 MEMBER_QUEUE_BYTES: Final = 1024 * 1024
+# Seconds that a broadcaster waits for slow members where that is the policy; those that are still full are
+# disconnected: one dead peer must not hold up a room for ever.
+BROADCAST_WAIT: Final = 10.0
+# Broadcasts of fewer bytes are not compressed: a frame of one segment is not sent faster for being shorter. Nor are
+# those of more than a slow member's queue could hold: each is compressed again for each size of window.
+BROADCAST_COMPRESS_FROM: Final = 1024
+BROADCAST_COMPRESS_TO: Final = MEMBER_QUEUE_BYTES
+# What waits for Redis while it is away or slow, whichever is reached first; then the oldest is dropped. A few seconds
+# of a busy room: what is older than an outage is news to nobody.
+OUTGOING_MESSAGES: Final = 4096
+OUTGOING_BYTES: Final = 8 * 1024 * 1024
+# Broadcasts in one round trip to Redis.
+OUTGOING_BATCH: Final = 128
+# Seconds that Redis has to accept a connection, and to answer a command or a ping; a ping is sent when nothing came for
+# as long. Together at most two seconds until a Redis that hangs is noticed.
+REDIS_ANSWER: Final = 1.0
+# Seconds between two attempts to reach Redis: doubled from the first to the last, each cut by chance to between half
+# and all of it, so that a hundred processes do not come at once. The last leaves a new Redis found within two seconds.
+REDIS_RETRY_FIRST: Final = 0.05
+REDIS_RETRY_LAST: Final = 1.0
+# Channels in one SUBSCRIBE.
+SUBSCRIBE_BATCH: Final = 500
+# Other processes whose numbering is remembered; of each more the longest silent one is forgotten.
+REMEMBERED_ORIGINS: Final = 4096
 # Pings answered one by one in one read; of more than these only the latest is (RFC 6455 section 5.5.3).
 MAX_PONGS_A_READ: Final = 16

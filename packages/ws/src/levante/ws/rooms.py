@@ -1,14 +1,13 @@
 """Rooms: named sets of WebSockets, and broadcast to them in which nobody waits for a slow member.
 
-A frame is encoded once for a whole broadcast. A member whose connection does not take it at once has a bounded queue
-of its own; when that is full the policy decides: drop the oldest message, disconnect with 1013, or let the
-broadcaster wait. Members leave by themselves when their connection is lost. Other processes take part through a
-backplane.
+A frame is encoded once for a whole broadcast, and compressed once for each size of window among the members that can
+share a compressed frame. A member whose connection does not take it at once has a bounded queue of its own; when that
+is full the policy decides: drop the oldest message, disconnect with 1013, or let the broadcaster wait. Members leave by
+themselves when their connection is lost. Other processes take part through a backplane.
 """
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from enum import Enum
 from typing import Protocol
@@ -17,15 +16,22 @@ from levante.http import Role
 
 from .codes import WSCloseCode, WSMsgType
 from .connection import WebSocketConnection
-from .frames import FIN, encode_frame
-from .limits import MEMBER_QUEUE_BYTES, MEMBER_QUEUE_MESSAGES
+from .deflate import Deflater
+from .frames import FIN, RSV1, encode_frame
+from .limits import (
+    BROADCAST_COMPRESS_FROM,
+    BROADCAST_COMPRESS_TO,
+    BROADCAST_WAIT,
+    CLOSE_TIMEOUT,
+    COMPRESS_INLINE,
+    MEMBER_QUEUE_BYTES,
+    MEMBER_QUEUE_MESSAGES,
+)
+from .members import Member
 
 __all__ = ["Backplane", "Rooms", "SlowConsumer"]
 
 _logger = logging.getLogger("levante.ws")
-
-# Seconds that a broadcaster waits for slow members under SlowConsumer.WAIT; those that are still full are disconnected.
-WAIT_TIMEOUT = 10.0
 
 Deliver = Callable[[str, str | bytes], Awaitable[None]]
 
@@ -49,7 +55,16 @@ class Backplane(Protocol):
     """Carries broadcasts to the rooms of other processes. Local members never depend on it."""
 
     async def start(self, deliver: Deliver) -> None:
-        """Begin to call `deliver(room, data)` for what others publish, but not for what is published here."""
+        """Begin to call `deliver(room, data)` for what others publish in the rooms that are watched, but not for what
+        is published here."""
+        ...
+
+    def watch(self, room: str) -> None:
+        """`room` has got its first member here; may come before `start`."""
+        ...
+
+    def unwatch(self, room: str) -> None:
+        """`room` has lost its last member here."""
         ...
 
     async def publish(self, room: str, data: str | bytes) -> None:
@@ -62,9 +77,13 @@ class Backplane(Protocol):
 
 
 class Rooms:
-    """The rooms of one process. `max_messages` and `max_bytes` bound what waits for one slow member.
+    """The rooms of one process.
 
-    With a `backplane`, `start` and `stop` it with the application (`async with rooms:` does both).
+    `max_messages` and `max_bytes` bound what waits for one slow member, and `policy` says what happens beyond. In
+    seconds: `wait_timeout` for slow members under `SlowConsumer.WAIT`, who are disconnected after it, and
+    `drain_timeout` for all members together to close in `stop` (None: each its own `close_timeout`). `start` and `stop`
+    them with the application (`async with rooms:` does both), which starts and stops the `backplane` as well.
+    `dropped` counts messages, `disconnected` members that were too slow.
     """
 
     def __init__(
@@ -73,17 +92,20 @@ class Rooms:
         policy: SlowConsumer = SlowConsumer.DISCONNECT,
         max_messages: int = MEMBER_QUEUE_MESSAGES,
         max_bytes: int = MEMBER_QUEUE_BYTES,
-        wait_timeout: float = WAIT_TIMEOUT,
+        wait_timeout: float = BROADCAST_WAIT,
+        drain_timeout: float | None = CLOSE_TIMEOUT,
         backplane: Backplane | None = None,
     ) -> None:
         self._policy = policy
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._wait_timeout = wait_timeout
+        self._drain_timeout = drain_timeout
         self._backplane = backplane
-        self._members: dict[WebSocketConnection, _Member] = {}
-        self._rooms: dict[str, dict[WebSocketConnection, _Member]] = {}
-        self._goodbyes: set[asyncio.Task[bool]] = set()
+        self._members: dict[WebSocketConnection, Member] = {}
+        self._rooms: dict[str, dict[WebSocketConnection, Member]] = {}
+        self._goodbyes: dict[asyncio.Task[bool], WebSocketConnection] = {}
+        self._turn = asyncio.Lock()  # a broadcast that is compressed in a thread is not overtaken
         self.dropped = 0
         self.disconnected = 0
 
@@ -100,8 +122,8 @@ class Rooms:
             await self._backplane.start(self.deliver)
 
     async def stop(self) -> None:
-        """Close all members with 1001 and disconnect the backplane."""
-        await self.close_all()
+        """Close all members with 1001, within `drain_timeout`, and disconnect the backplane."""
+        await self.close_all(timeout=self._drain_timeout)
         if self._backplane is not None:
             await self._backplane.stop()
 
@@ -115,10 +137,15 @@ class Rooms:
             return
         member = self._members.get(connection)
         if member is None:
-            member = self._members[connection] = _Member(connection)
+            member = self._members[connection] = Member(connection)
             connection.add_closed_callback(self._forget)
         member.rooms.add(room)
-        self._rooms.setdefault(room, {})[connection] = member
+        if room in self._rooms:
+            self._rooms[room][connection] = member
+            return
+        self._rooms[room] = {connection: member}
+        if self._backplane is not None:
+            self._backplane.watch(room)
 
     def leave(self, ws: WebSocketConnection | HasConnection, room: str | None = None) -> None:
         """Take a WebSocket out of `room`, or out of all its rooms; one that is not in it is left alone."""
@@ -156,32 +183,66 @@ class Rooms:
         """Send to the members here only; what a backplane calls."""
         await self._deliver(room, data, exclude=())
 
-    async def close_all(self, code: int = WSCloseCode.GOING_AWAY, *, message: bytes = b"") -> None:
-        """Close every member with `code`, all at once, and wait until they are closed (at most their
-        `close_timeout`)."""
-        members = tuple(self._members.values())
-        for member in members:
+    async def close_all(
+        self, code: int = WSCloseCode.GOING_AWAY, *, message: bytes = b"", timeout: float | None = None
+    ) -> None:
+        """Close every member with `code`, all at once, and wait until they are closed.
+
+        That takes at most their `close_timeout`; those that are not closed after `timeout` seconds are dropped.
+        """
+        for member in tuple(self._members.values()):
             self._dismiss(member, code, message)
-        if self._goodbyes:
-            await asyncio.wait(tuple(self._goodbyes))
+        if not self._goodbyes:
+            return
+        _, late = await asyncio.wait(tuple(self._goodbyes), timeout=timeout)
+        for task in late:
+            self._goodbyes[task].abort()
+        if late:
+            await asyncio.wait(late)
 
     async def _deliver(self, room: str, data: str | bytes, *, exclude: Collection[object]) -> int:
-        members = self._rooms.get(room)
-        if not members:
+        if room not in self._rooms:
             return 0
-        frame = _encode(data)
-        chosen = tuple(members.values())
-        if exclude:
-            left_out = {_connection_of(ws) for ws in exclude}  # type: ignore[arg-type]  # checked by what it reads
-            chosen = tuple(member for member in chosen if member.connection not in left_out)
-        full = [member for member in chosen if not self._offer(member, frame)]
+        async with self._turn:
+            frames = await self._frames(room, data)
+            members = tuple(self._rooms.get(room, {}).values())
+            if exclude:
+                left_out = {_connection_of(ws) for ws in exclude}  # type: ignore[arg-type]  # checked by what it reads
+                members = tuple(member for member in members if member.connection not in left_out)
+            full = self._offer_all(members, frames)
         if full:
-            await self._wait_for(full, frame)
-        return len(chosen)
+            await self._wait_for(full)
+        return len(members)
 
-    def _offer(self, member: "_Member", frame: bytes) -> bool:
-        """Send or queue; False when the queue is full and the policy is to wait."""
-        if member.offer(frame):
+    async def _frames(self, room: str, data: str | bytes) -> dict[int, bytes]:
+        """The frame by the window bits of those who get it, plain under 0."""
+        opcode = WSMsgType.TEXT if isinstance(data, str) else WSMsgType.BINARY
+        payload = data.encode("utf-8") if isinstance(data, str) else bytes(data)
+        frames = {0: encode_frame(opcode, payload, FIN, None)}
+        if BROADCAST_COMPRESS_FROM <= len(payload) <= BROADCAST_COMPRESS_TO:
+            for bits in {member.window_bits for member in self._rooms[room].values()} - {0}:
+                if len(payload) <= COMPRESS_INLINE:
+                    body = _compressed(payload, bits)
+                else:
+                    body = await asyncio.get_running_loop().run_in_executor(None, _compressed, payload, bits)
+                frames[bits] = encode_frame(opcode, body, FIN | RSV1, None)
+        return frames
+
+    def _offer_all(self, members: Iterable[Member], frames: dict[int, bytes]) -> list[tuple[Member, bytes]]:
+        """Send or queue, the fast way for those who keep up; who has to be waited for, and with what."""
+        plain = frames[0]
+        full = []
+        for member in members:
+            frame = plain if member.window_bits == 0 else frames.get(member.window_bits, plain)
+            if member.queue is None and member.take(frame):
+                continue
+            if not self._offer(member, frame):
+                full.append((member, frame))
+        return full
+
+    def _offer(self, member: Member, frame: bytes) -> bool:
+        """Send, or queue as the policy has it; False when the queue is full and the policy is to wait."""
+        if not member.queue and member.take(frame):
             return True
         if member.has_room(len(frame), self._max_messages, self._max_bytes):
             member.enqueue(frame)
@@ -194,115 +255,45 @@ class Rooms:
             return False
         return True
 
-    async def _wait_for(self, full: Iterable["_Member"], frame: bytes) -> None:
+    async def _wait_for(self, full: Iterable[tuple[Member, bytes]]) -> None:
         deadline = asyncio.get_running_loop().time() + self._wait_timeout
-        for member in full:
+        for member, frame in full:
             try:
                 async with asyncio.timeout_at(deadline):
-                    while not self._offer(member, frame):
+                    while member.rooms and not self._offer(member, frame):
                         await member.progress()
             except TimeoutError:
                 self._disconnect(member)
 
-    def _disconnect(self, member: "_Member") -> None:
+    def _disconnect(self, member: "Member") -> None:
         self.disconnected += 1
         _logger.warning("a WebSocket was disconnected: it does not read as fast as its rooms are written to")
         self._dismiss(member, WSCloseCode.TRY_AGAIN_LATER, b"too slow")
 
-    def _dismiss(self, member: "_Member", code: int, message: bytes) -> None:
+    def _dismiss(self, member: "Member", code: int, message: bytes) -> None:
         """Forget a member now and close its connection in the background."""
         self.leave(member.connection)
         task = asyncio.create_task(member.connection.close(code=code, message=message, drain=False))
-        self._goodbyes.add(task)
-        task.add_done_callback(self._goodbyes.discard)
+        self._goodbyes[task] = member.connection
+        task.add_done_callback(self._goodbyes.pop)
 
     def _forget(self, connection: WebSocketConnection) -> None:
         self.leave(connection)
 
-    def _take_out(self, member: "_Member", room: str) -> None:
+    def _take_out(self, member: "Member", room: str) -> None:
         member.rooms.discard(room)
         members = self._rooms.get(room)
         if members is not None:
             members.pop(member.connection, None)
             if not members:
                 del self._rooms[room]
-
-
-class _Member:
-    """One connection, the rooms it is in, and the frames that wait for it."""
-
-    __slots__ = ("_bytes", "_queue", "_waiters", "connection", "rooms")
-
-    def __init__(self, connection: WebSocketConnection) -> None:
-        self.connection = connection
-        self.rooms: set[str] = set()
-        self._queue: deque[bytes] | None = None
-        self._bytes = 0
-        self._waiters: list[asyncio.Future[None]] = []
-
-    def offer(self, frame: bytes) -> bool:
-        """Write the frame if nothing waits before it and the connection takes it."""
-        return not self._queue and self.connection.offer_frame(frame)
-
-    def has_room(self, size: int, max_messages: int, max_bytes: int) -> bool:
-        """Whether a frame of `size` bytes fits; an empty queue takes any one frame."""
-        queue = self._queue
-        return not queue or (len(queue) < max_messages and self._bytes + size <= max_bytes)
-
-    def enqueue(self, frame: bytes) -> None:
-        """Let the frame wait."""
-        if self._queue is None:
-            self._queue = deque()
-            self.connection.add_writable_listener(self._flush)
-        self._queue.append(frame)
-        self._bytes += len(frame)
-
-    def drop_for(self, size: int, max_messages: int, max_bytes: int) -> int:
-        """Drop the oldest frames until one of `size` bytes fits; how many."""
-        dropped = 0
-        while self._queue and not self.has_room(size, max_messages, max_bytes):
-            self._bytes -= len(self._queue.popleft())
-            dropped += 1
-        return dropped
-
-    async def progress(self) -> None:
-        """Wait until something has left the queue, or the member is gone."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        await waiter
-
-    def retire(self) -> None:
-        """The member is gone: nothing waits for it any more."""
-        self._empty_queue()
-        self._wake()
-
-    def _flush(self) -> None:
-        queue = self._queue
-        while queue and self.connection.offer_frame(queue[0]):
-            self._bytes -= len(queue.popleft())
-        if not queue:
-            self._empty_queue()
-        self._wake()
-
-    def _empty_queue(self) -> None:
-        if self._queue is not None:
-            self.connection.remove_writable_listener(self._flush)
-        self._queue = None
-        self._bytes = 0
-
-    def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+                if self._backplane is not None:
+                    self._backplane.unwatch(room)
 
 
 def _connection_of(ws: WebSocketConnection | HasConnection) -> WebSocketConnection:
     return ws if isinstance(ws, WebSocketConnection) else ws.connection
 
 
-def _encode(data: str | bytes) -> bytes:
-    """A server's frame, never compressed: members differ in what they agreed on, and the frame is the same for all."""
-    if isinstance(data, str):
-        return encode_frame(WSMsgType.TEXT, data.encode("utf-8"), FIN, None)
-    return encode_frame(WSMsgType.BINARY, bytes(data), FIN, None)
+def _compressed(payload: bytes, window_bits: int) -> bytes:
+    return Deflater(window_bits=window_bits, no_context_takeover=True).compress(payload)

@@ -23,6 +23,12 @@ class _MemoryBackplane:
     async def start(self, deliver: Deliver) -> None:
         self._deliveries[self] = deliver
 
+    def watch(self, room: str) -> None:
+        """Nothing to do: handing a message to rooms without members costs one look into a dict."""
+
+    def unwatch(self, room: str) -> None:
+        """Nothing to do either."""
+
     async def publish(self, room: str, data: str | bytes) -> None:
         for place, deliver in tuple(self._deliveries.items()):
             if place is not self:
