@@ -180,8 +180,12 @@ class AppRunner(BaseRunner):
         # Made now, so that a wrong argument is told where it is given.
         self._web_server = Server(
             cast("RawHandler", app.handle),
-            request_factory=app.make_request,
-            **{"never_shed": self._is_never_shed, **kwargs, **app.handler_args},
+            **{
+                "request_factory": app.make_request,
+                "never_shed": self._is_never_shed,
+                **kwargs,
+                **app.handler_args,
+            },
         )
 
     @property
