@@ -365,19 +365,25 @@ import asyncio, sys
 from levante import web
 from levante.web import background
 
-async def work():
+async def work(stopping):
     print("BEGUN", flush=True)
+    await stopping.wait()
     await asyncio.sleep(0.3)
     print("ENDED", flush=True)
-
-async def begin(app):
-    await app[background.TASKS].spawn(work())
-    yield
 
 def make():
     app = web.Application()
     background.setup(app)
-    app.cleanup_ctx.append(begin)
+    stopping = asyncio.Event()
+
+    async def begin(app):
+        await app[background.TASKS].spawn(work(stopping))
+
+    async def stop(app):
+        stopping.set()
+
+    app.on_startup.append(begin)
+    app.on_shutdown.append(stop)
     return app
 
 if __name__ == "__main__":
