@@ -128,11 +128,12 @@ from .upgrading import UpgradeResponse
 from .views import View
 from .websocket import WebSocketReady, WebSocketResponse
 
-_LAZY = {"GunicornUVLoopWebWorker": "worker", "GunicornWebWorker": "worker"}
+_LAZY = {"asgi": "gateway.application", "GunicornUVLoopWebWorker": "worker", "GunicornWebWorker": "worker"}
 """Names that need a package which not everybody has: their module is imported when they are asked for."""
 
 
 if typing.TYPE_CHECKING:
+    from .gateway.application import asgi as asgi
     from .worker import GunicornUVLoopWebWorker as GunicornUVLoopWebWorker
     from .worker import GunicornWebWorker as GunicornWebWorker
 else:
