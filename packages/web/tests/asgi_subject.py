@@ -39,6 +39,7 @@ async def facts(request: web.Request) -> web.Response:
             "version": list(request.version),
             "server": request.get_extra_info("asgi_scope")["server"][0],
             "disconnected": request.is_disconnected(),
+            "extensions": sorted(request.get_extra_info("asgi_scope").get("extensions") or ()),
         }
     )
 

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, InformationalResponseReceived, ResponseReceived, StreamEnded, TrailersReceived
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -118,6 +121,7 @@ def test_requests(subject: Subject) -> None:
     status, headers, body = subject.request("HEAD", "/hello/x")
     assert (status, headers["Content-Length"], body) == (200, "8", b"")
     facts = json.loads(subject.request("GET", "/facts?x=1")[2])
+    assert ("http.response.pathsend" in facts.pop("extensions")) is (subject.name == "granian")
     assert facts == {
         "url": f"http://127.0.0.1:{subject.port}/facts?x=1",
         "remote": "127.0.0.1",
@@ -169,6 +173,54 @@ def test_clients_that_leave(subject: Subject) -> None:
 @pytest.mark.parity("U22")
 def test_what_has_no_message(subject: Subject) -> None:
     assert subject.request("GET", "/early")[2] == b"body"  # hints and trailers are lost, and nothing else
+
+
+class OverHTTP2:
+    """A client of HTTP/2 by prior knowledge: what one request comes to."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", subject.port), timeout=PATIENCE)
+        self.engine = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
+        self.engine.initiate_connection()
+
+    def request(self, method: str, path: str, body: bytes | None = None) -> tuple[list[Any], bytes]:
+        """The heads that came (interim, final, trailers), and the body."""
+        stream = self.engine.get_next_available_stream_id()
+        fields = [(":method", method), (":path", path), (":scheme", "http"), (":authority", "a"), ("te", "trailers")]
+        self.engine.send_headers(stream, fields, end_stream=body is None)
+        if body is not None:
+            self.engine.send_data(stream, body, end_stream=True)
+        heads: list[Any] = []
+        received = b""
+        while True:
+            self.sock.sendall(self.engine.data_to_send())
+            for event in self.engine.receive_data(self.sock.recv(65536)):
+                if isinstance(event, DataReceived):
+                    received += event.data
+                elif isinstance(event, StreamEnded):
+                    return heads, received
+                elif isinstance(event, InformationalResponseReceived | ResponseReceived | TrailersReceived):
+                    heads.append(dict(event.headers))
+
+
+@pytest.mark.parity("U22")
+def test_http2(tmp_path: Path) -> None:
+    subject = Subject("hypercorn", tmp_path)
+    try:
+        client = OverHTTP2(subject)
+        heads, body = client.request("GET", "/early")
+        assert heads[0][":status"] == "103"
+        assert heads[0]["link"] == "</a.css>; rel=preload"
+        assert heads[1][":status"] == "200"
+        assert "transfer-encoding" not in heads[1]
+        assert heads[2] == {"x-sum": "4"}
+        assert body == b"body"
+        assert client.request("POST", "/size", b"x" * 1000)[1] == b"1000"  # without a Content-Length
+        assert client.request("GET", "/hello/x")[1] == b"hello x "
+        assert json.loads(client.request("GET", "/facts")[1])["version"] == [2, 0]
+        client.sock.close()
+    finally:
+        subject.kill()
 
 
 def test_websockets(subject: Subject) -> None:

@@ -1,4 +1,4 @@
-"""The examples of the how-to pages about the framework: they run, and do what the pages say."""
+"""The programs of the how-to pages, run as they stand there."""
 
 import re
 from pathlib import Path
@@ -9,77 +9,72 @@ import pytest
 from levante import web
 
 GUIDES = Path(__file__).parents[3] / "docs" / "how-to"
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def examples(page: str, **given: Any) -> dict[str, Any]:
-    """What the names of a page's examples stand for, all of them having run one after the other; `given` are names
-    that they use and do not define.
-    """
-    blocks = BLOCK.findall((GUIDES / f"{page}.md").read_text())
-    assert blocks
-    names: dict[str, Any] = {"__name__": "guide", **given}
-    for block in blocks:
-        exec(compile(block, f"{page}.md", "exec"), names)  # our own documentation
-    return names
+def programs(guide: str) -> list[dict[str, Any]]:
+    """The names that each program of a guide leaves."""
+    found = []
+    for text in re.findall(r"```python\n(.*?)```", (GUIDES / guide).read_text(), re.DOTALL):
+        names: dict[str, Any] = {"__name__": "guide"}
+        exec(compile(text, guide, "exec"), names)  # our own pages
+        found.append(names)
+    return found
 
 
-@pytest.mark.parity("U11")
-async def test_group_routes(serve: Any) -> None:
-    app = examples("group-routes")["app"]
-    assert str(app.router["api.items"].url_for()) == "/api/v1/items"
-    served = await serve(app)
-    assert (await served.get("/account")).status == 401
-    assert (await served.get("/account", Authorization="me")).text == "your account"
-    assert (await served.get("/api/v1/items", Authorization="me")).text == "[]"
-    for who, status in (("me", 403), ("admin", 204)):
-        answer = await served.request("DELETE", "/api/v1/admin/items", [("Authorization", who)])
-        assert answer.status == status
+@pytest.mark.parity("U3", "L23")
+async def test_use_asgi(serve: Any) -> None:
+    shop, reports = programs("use-asgi.md")
+    assert callable(shop["application"])
+    assert (await (await serve(shop["make_app"]())).get("/")).text == "hello from /"
+    assert (await (await serve(reports["app"])).get("/reports/may")).text == "report may"
 
 
-async def handler(_: web.Request) -> web.Response:
-    return web.Response(text="here")
+@pytest.mark.parity("U12", "U13", "L19")
+async def test_outlive_a_request(serve: Any) -> None:
+    shop, ticking, orders = programs("outlive-a-request.md")
+    served = await serve(shop["app"])
+    assert (await served.get("/search")).text == "found"
+    assert (await served.request("POST", "/pay")).text == "paid"
+    served = await serve(ticking["ticks"])
+    peer = await served.connect()
+    await peer.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await peer.reader.readuntil(b"tick")
+    peer.reset()
+    served = await serve(orders["app"])
+    assert (await served.request("POST", "/orders")).text == "ordered"
+    assert (await served.request("POST", "/transfers")).text == "moved"
 
 
-@pytest.mark.parity("L13")
-async def test_allow_cross_origin_requests(serve: Any) -> None:
-    names = examples("allow-cross-origin-requests", prices=handler)
-    served = await serve(names["app"])
-    answer = await served.get("/prices", Origin="https://anywhere.example")
-    assert (answer.text, answer.headers["Access-Control-Allow-Origin"]) == ("here", "*")
-    views = web.Application(middlewares=[names["Cors"](names["policy"])])
-    views.router.add_get("/", handler)
-    served = await serve(views)
-    answer = await served.get("/", Origin="https://shop.example")
-    assert answer.headers["Access-Control-Allow-Origin"] == "https://shop.example"
-    assert "Access-Control-Allow-Origin" not in (await served.get("/", Origin="https://evil.example")).headers
-
-
-@pytest.mark.parity("L20")
-async def test_run_behind_a_proxy(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs: list[dict[str, Any]] = []
-    monkeypatch.setattr(web, "run_app", lambda _, **options: runs.append(options))
-    names = examples("run-behind-a-proxy", cloud_networks=["192.0.2.0/24"])
-    for options in runs:
-        web.AppRunner(web.Application(), **options)
-    assert [next(iter(options)) for options in runs] == [*["trusted_proxies"] * 3, "proxy_protocol"]
-    served = await serve(names["app"])
-    assert (await served.get("/")).status == 400
-    answer = await served.request("GET", "/healthz")
-    assert answer.status == 404
-
-
-@pytest.mark.parity("U14")
-async def test_serve_files(serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for folder in ("assets", "dist"):
-        (tmp_path / folder).mkdir()
-    for file in ("assets/favicon.ico", "assets/robots.txt", "dist/index.html", "dist/app.3f2a9c1b.js"):
-        (tmp_path / file).write_text(file)
-    served = await serve(examples("serve-files", items=handler)["app"])
-    assert (await served.get("/api/items")).text == "here"
-    assert (await served.get("/some/page", Accept="text/html")).text == "dist/index.html"
-    assert (await served.get("/some/script.js")).status == 404
-    assert "immutable" in (await served.get("/app.3f2a9c1b.js")).headers["Cache-Control"]
-    assert (await served.get("/favicon.ico")).headers["Cache-Control"] == "max-age=86400"
-    assert (await served.get("/robots.txt")).text == "assets/robots.txt"
+@pytest.mark.parity("U22")
+async def test_speak_all_of_http(serve: Any) -> None:
+    hints, trailers, query, upgrades = programs("speak-all-of-http.md")
+    peer = await (await serve(hints["page"])).connect()
+    assert (await peer.request("GET", "/")).status == 103
+    assert (await peer.answer()).status == 200
+    peer = await (await serve(trailers["download"])).connect()
+    await peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert b"0\r\nX-Digest: " in await peer.reader.read()
+    peer = await (await serve(trailers["upload"])).connect()
+    await peer.send(
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-Digest: abc\r\n\r\n"
+    )
+    assert (await peer.answer()).text == '{"size": 1, "digest": "abc"}'
+    app = web.Application()
+    app.add_routes(query["routes"])
+    answer = await (await serve(app)).request("QUERY", "/books", [("Content-Type", "application/json")], b'{"a": 1}')
+    assert answer.text == '{"searched": {"a": 1}}'
+    served = await serve(upgrades["app"])
+    peer = await served.connect()
+    assert (await peer.request("GET", "/shout")).status == 101
+    await peer.send(b"hello\n")
+    assert await peer.reader.readline() == b"HELLO\n"
+    peer.writer.write_eof()
+    assert await peer.reader.read() == b""
+    port = (await serve(hints["page"])).port
+    peer = await served.connect()
+    await peer.send(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+    assert (await peer.head()).status == 200
+    assert (await peer.request("GET", "/", [("Connection", "close")])).status == 103
+    refused = await served.connect()
+    await refused.send(b"CONNECT 192.0.2.1:80 HTTP/1.1\r\nHost: 192.0.2.1:80\r\n\r\n")
+    assert (await refused.answer()).status == 403

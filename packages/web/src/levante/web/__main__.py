@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .entry import Entry, EntryError
+from .gateway.entry import AsgiEntry
 from .running import run_app
 
 
@@ -21,10 +22,17 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("-P", "--port", type=int, help="the port to listen at (default: 8080)")
     parser.add_argument("-U", "--path", help="a Unix socket to listen at; alone it switches TCP off")
     parser.add_argument("-w", "--workers", type=_count, default=1, help="how many processes (default: %(default)s)")
+    parser.add_argument("--asgi", action="store_true", help="the entry is an ASGI application, not a function")
     args, rest = parser.parse_known_args(argv)
+    if args.asgi and rest:
+        parser.error(f"an ASGI application takes no arguments; got {' '.join(rest)}")
 
     try:
-        entry = Entry(args.entry, rest, log_level=logging.DEBUG)
+        entry: Entry | AsgiEntry
+        if args.asgi:
+            entry = AsgiEntry(args.entry, log_level=logging.DEBUG)
+        else:
+            entry = Entry(args.entry, rest, log_level=logging.DEBUG)
         if args.workers == 1:
             entry.load()
     except (EntryError, ImportError) as exc:
