@@ -11,7 +11,7 @@ PORT ?= 8000
 TYPED_SUBJECTS := floor_server levante_client levante_full_server levante_server orders parsers settings webapp webclient
 
 .DEFAULT_GOAL := help
-.PHONY: help setup new-service run test fuzz sanitize lint types bench docs lock clean
+.PHONY: help setup new-service run test fuzz sanitize conformance lint types bench docs lock clean
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
 
@@ -42,6 +42,9 @@ fuzz: setup ## the parsers, SECONDS=60 each group, two at a time; TARGET=h1-serv
 sanitize: SECONDS ?= 600
 sanitize: setup ## the engines built with AddressSanitizer and UBSan: their tests, then SECONDS=600 of fuzzing; TARGET=h1-server
 	@$(BIN)/python scripts/sanitize.py --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET)) $(if $(SEED),--seed $(SEED))
+
+conformance: setup ## the Autobahn suite on our WebSockets, both ways: its core; PARTS="compression limits" takes longer
+	@$(if $(PYTHON27),PYTHON27='$(PYTHON27)') $(BIN)/python scripts/conformance.py $(PARTS)
 
 lint: setup ## ruff: rules and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

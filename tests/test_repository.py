@@ -5,7 +5,20 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VERBS = ("setup", "new-service", "run", "test", "fuzz", "sanitize", "lint", "types", "bench", "docs", "clean")
+VERBS = (
+    "setup",
+    "new-service",
+    "run",
+    "test",
+    "fuzz",
+    "sanitize",
+    "conformance",
+    "lint",
+    "types",
+    "bench",
+    "docs",
+    "clean",
+)
 
 
 def tracked() -> list[Path]:
