@@ -76,11 +76,12 @@ class Suite:
 
 def all_suites() -> list[Suite]:
     suites = []
-    for package in ("http-core", "ws", "web", "client", "sessions", "devtools"):
+    for package in ("http-core", "ws", "web", "client", "sessions"):
         tests = [f"packages/{package}/tests"]
         suites.append(Suite(f"{package} plain", tests, PLAIN, package=package))
-        second = COMPILED if package == "devtools" else COMPILED | OPTIMISED
-        suites.append(Suite(f"{package} compiled", tests, second))
+        suites.append(Suite(f"{package} compiled", tests, COMPILED | OPTIMISED))
+    # Not shipped with a service, and nearly all processes: the tests of the whole walk it compiled and on uvloop.
+    suites.append(Suite("devtools plain", ["packages/devtools/tests"], PLAIN, package="devtools"))
     suites.append(Suite("whole", ["tests"], {}))
     storefront = ROOT / "services" / "storefront"
     suites.append(Suite("storefront sqlite", ["tests"], {"TEST_DATABASE_URL": ""}, cwd=storefront))
