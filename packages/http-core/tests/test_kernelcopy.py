@@ -23,17 +23,26 @@ MIB = 1024 * 1024
 
 
 class Kernel:
-    """os.sendfile, with a count of what it has sent; `first` is what the first calls raise."""
+    """os.sendfile, with a count of what it has sent; `first` is what the first calls raise. `full` is set when the
+    socket takes no more, `look` is called before each try.
+    """
 
-    def __init__(self, *first: BaseException) -> None:
+    def __init__(self, *first: BaseException, look: Callable[[], object] = lambda: None) -> None:
         self.bytes = 0
+        self.full = asyncio.Event()
         self._first = list(first)
+        self._look = look
         self._real = os.sendfile
 
     def __call__(self, target: int, source: int, offset: int, count: int) -> int:
+        self._look()
         if self._first:
             raise self._first.pop(0)
-        sent = self._real(target, source, offset, count)
+        try:
+            sent = self._real(target, source, offset, count)
+        except BlockingIOError:
+            self.full.set()
+            raise
         self.bytes += sent
         return sent
 
@@ -93,8 +102,14 @@ async def test_on_a_connection_that_is_kept(loopback: Start, path: Path) -> None
     assert server.requests == 3
 
 
-async def test_behind_what_the_transport_still_holds(loopback: Start, path: Path) -> None:
+async def test_behind_what_the_transport_still_holds(
+    loopback: Start, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """More than the kernel takes is written first, by a service that does not wait for it."""
+    held: list[int] = []
+    monkeypatch.setattr(
+        os, "sendfile", Kernel(look=lambda: held.append(server.connection.transport.get_write_buffer_size()))
+    )
 
     async def service(exchange: Exchange) -> None:
         with path.open("rb") as file:
@@ -109,6 +124,7 @@ async def test_behind_what_the_transport_still_holds(loopback: Start, path: Path
     server = await loopback(service, limits=Limits(write_high=64 * MIB, write_low=32 * MIB))
     body = (await server.ask(LAST)).partition(b"\r\n\r\n")[2]
     assert body == b"x" * (8 * MIB) + path.read_bytes()
+    assert set(held) == {0}
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS])
@@ -153,7 +169,6 @@ def descriptors() -> int:
 class Outcome:
     def __init__(self, path: Path, size: int) -> None:
         self._path, self._size = path, size
-        self.begun = asyncio.Event()
         self.error: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[Any] | None = None
 
@@ -161,10 +176,10 @@ class Outcome:
         self.exchange = exchange
         with self._path.open("rb") as file:
             exchange.send_head(200, None, (), length=self._size)
-            self.begun.set()
             try:
                 await exchange.sendfile(file, 0, self._size)
             except BaseException as error:
+                self.lost = exchange.connection.lost
                 self.error.set_result(error)
                 raise
 
@@ -179,14 +194,20 @@ def big(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("how", ["the peer resets", "the server aborts"])
-async def test_the_connection_is_lost_meanwhile(loopback: Start, big: Path, how: str) -> None:
+async def test_the_connection_is_lost_meanwhile(
+    loopback: Start, big: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = Kernel()
+    monkeypatch.setattr(os, "sendfile", kernel)
     outcome = Outcome(big, 64 * MIB)
     server = await loopback(outcome)
     before = descriptors()
     client = await server.open()
     client.send(LAST)
     await client.reader.readexactly(1)
-    await outcome.begun.wait()
+    client.writer.transport.pause_reading()
+    async with asyncio.timeout(10):
+        await kernel.full.wait()
     if how == "the peer resets":
         sock = client.writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
@@ -195,6 +216,7 @@ async def test_the_connection_is_lost_meanwhile(loopback: Start, big: Path, how:
         outcome.exchange.connection.abort()
     async with asyncio.timeout(10):
         assert isinstance(await outcome.error, PeerDisconnected)
+        assert outcome.lost  # so that nobody takes it for a failure of the service
         while outcome.exchange.running is not None:
             await asyncio.sleep(0)
     client.close()

@@ -167,6 +167,16 @@ async def test_without_sendfile(served: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parity("S38", "V13")
+async def test_a_sibling_that_has_just_become_a_link(
+    served: Any, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text("secret")
+    path.with_name("data.txt.gz").symlink_to(tmp_path / "secret")
+    monkeypatch.setattr("levante.web.files.find_siblings", lambda _: ["gzip"])
+    assert (await served.get("/", Accept_Encoding="gzip")).status == 403
+
+
+@pytest.mark.parity("S38", "V13")
 def test_a_sibling_that_becomes_a_link_while_it_is_opened(tmp_path: Path) -> None:
     (tmp_path / "secret").touch()
     link = tmp_path / "file.gz"

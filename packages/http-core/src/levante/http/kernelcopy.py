@@ -1,6 +1,8 @@
-"""Files that the kernel copies to a socket by itself: by the event loop's own sendfile where it has one, else, as
-uvloop has none, by os.sendfile on a duplicate of the transport's descriptor. The duplicate is what makes that safe: a
-transport may close at any time, and its number may be another connection's at once; ours stays ours.
+"""Files that the kernel copies to a socket by itself: os.sendfile on a duplicate of the transport's descriptor, where
+the system has that, else (Windows) the event loop's own sendfile. The duplicate is what makes it safe: a transport may
+close at any time, and its number may be another connection's at once; ours stays ours.
+
+Not the loop's own everywhere, for uvloop has none, and asyncio's does not notice that its transport was aborted.
 """
 
 import asyncio
@@ -22,15 +24,12 @@ async def send_file(link: "Link", file: BinaryIO, offset: int, count: int) -> in
     Everything written before goes first. Raises NotImplementedError where it cannot be done, SendfileNotAvailableError
     for a file of a kind that cannot be sent so, ConnectionError or PeerDisconnected when the connection is lost.
     """
-    loop, transport = asyncio.get_running_loop(), link.transport
+    transport = link.transport
     if transport is None:
         raise link.disconnected_error()
-    try:
-        sent: int = await loop.sendfile(transport, file, offset, count, fallback=False)
-    except NotImplementedError:
-        if not hasattr(os, "sendfile"):
-            raise
+    if hasattr(os, "sendfile"):
         return await _send_by_hand(link, transport, file, offset, count)
+    sent: int = await asyncio.get_running_loop().sendfile(transport, file, offset, count, fallback=False)
     return sent
 
 
@@ -78,6 +77,10 @@ async def _copy(link: "Link", source: int, target: int, offset: int, count: int)
             continue
         except InterruptedError:
             continue
+        except ConnectionError:
+            link.abort()  # the peer is gone, whether the transport has noticed or not
+            await link.wait_closed()
+            raise
         except OSError as exc:
             if sent == 0 and exc.errno in _CANNOT:
                 raise asyncio.SendfileNotAvailableError("os.sendfile cannot send this file") from exc
