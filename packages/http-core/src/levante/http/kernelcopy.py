@@ -52,24 +52,33 @@ async def _send_by_hand(link: "Link", transport: asyncio.Transport, file: Binary
 async def _until_sent(link: "Link", transport: asyncio.Transport) -> None:
     """Wait until the transport holds nothing back, without a limit of our own: the link watches who does not read."""
     await asyncio.sleep(0)  # an event loop may collect what is written, and write it when the callbacks have run
-    if not link.is_lost() and transport.get_write_buffer_size() > 0:
+    if not transport.is_closing() and transport.get_write_buffer_size() > 0:
         transport.set_write_buffer_limits(0)
         try:
             await link.wait_writable()
         finally:
-            transport.set_write_buffer_limits(link.limits.write_high, link.limits.write_low)
-    _check_open(link)
+            if not transport.is_closing():
+                transport.set_write_buffer_limits(link.limits.write_high, link.limits.write_low)
+    await _check_open(link)
 
 
-def _check_open(link: "Link") -> None:
-    if link.is_lost() or link.transport is None or link.transport.is_closing():
+async def _check_open(link: "Link") -> None:
+    if link.transport is None or link.transport.is_closing():
+        await _end(link)
+    if link.is_lost():
         raise link.disconnected_error()
+
+
+async def _end(link: "Link") -> None:
+    """The peer is gone, whether everybody has noticed or not: let them, lest somebody look for a fault of ours."""
+    link.abort()
+    await link.wait_closed()
 
 
 async def _copy(link: "Link", source: int, target: int, offset: int, count: int) -> int:
     sent = 0
     while sent < count:
-        _check_open(link)
+        await _check_open(link)
         try:
             step = os.sendfile(target, source, offset + sent, count - sent)
         except BlockingIOError:
@@ -78,8 +87,7 @@ async def _copy(link: "Link", source: int, target: int, offset: int, count: int)
         except InterruptedError:
             continue
         except ConnectionError:
-            link.abort()  # the peer is gone, whether the transport has noticed or not
-            await link.wait_closed()
+            await _end(link)
             raise
         except OSError as exc:
             if sent == 0 and exc.errno in _CANNOT:
