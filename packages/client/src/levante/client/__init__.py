@@ -58,6 +58,7 @@ from .formdata import FormData
 from .middlewares import ClientHandlerType, ClientMiddlewareType, build_client_middlewares
 from .options import RequestOptions
 from .origin import ConnectionKey
+from .reconnection import Backoff, Reconnecting, reconnecting
 from .request import ClientRequest
 from .resolver import AbstractResolver, DefaultResolver, ResolveResult, ThreadedResolver
 from .response import ClientResponse, ContentDisposition
@@ -92,6 +93,7 @@ __all__ = [
     "AbstractCookieJar",
     "AbstractResolver",
     "AddrInfo",
+    "Backoff",
     "BaseConnector",
     "BasicAuth",
     "ClientConnectionError",
@@ -137,6 +139,7 @@ __all__ = [
     "NonHttpUrlClientError",
     "NonHttpUrlRedirectClientError",
     "Payload",
+    "Reconnecting",
     "RedirectClientError",
     "RequestInfo",
     "RequestOptions",
@@ -182,5 +185,6 @@ __all__ = [
     "get_payload",
     "hdrs",
     "payload_type",
+    "reconnecting",
     "request",
 ]
