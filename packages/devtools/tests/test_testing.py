@@ -8,7 +8,7 @@ import unittest
 import pytest
 import trustme
 
-from levante.client import ClientConnectionError
+from levante.client import ClientConnectionError, WSServerHandshakeError
 from levante.devtools import AioHTTPTestCase, RawTestServer, TestClient, TestServer, unused_port
 from levante.web import Application, Request, Response, WebSocketResponse
 
@@ -207,6 +207,18 @@ async def test_websocket_is_closed_with_the_client() -> None:
     assert other.closed
     await client.close()
     assert websocket.closed
+
+
+@pytest.mark.hardening("W05")
+async def test_a_websocket_with_cookies_is_opened_as_by_a_page_of_the_same_origin() -> None:
+    async with TestClient(TestServer(make_app()), cookies={"session": "1"}) as client:
+        async with client.ws_connect("/echo") as websocket:
+            await websocket.send_str("hi")
+            assert await websocket.receive_str(timeout=5) == "hi"
+        for origin in ("https://evil.example", None):
+            with pytest.raises(WSServerHandshakeError) as caught:
+                await client.ws_connect("/echo", origin=origin)
+            assert caught.value.status == 403
 
 
 @pytest.mark.parity("W13")

@@ -36,7 +36,14 @@ def refusal(
 )
 def test_the_same_origin_is_allowed_by_default(head: Head, origin: str | None, host: str) -> None:
     assert refusal(head, origin, host=host) is None
-    assert refusal(head, origin, host=host, cookie=True) is None
+    assert (refusal(head, origin, host=host, cookie=True) is None) == (origin is not None)
+
+
+@pytest.mark.hardening("W05")
+def test_cookies_without_an_origin_are_refused_by_default(head: Head) -> None:
+    """Whatever strips the field on its way would let any page in with its visitor's cookies."""
+    assert "no Origin" in str(refusal(head, None, cookie=True))
+    assert refusal(head, None, cookie=True, origins=["*"]) is None
 
 
 @pytest.mark.hardening("W05", "S19")

@@ -306,7 +306,9 @@ class TestClient:
         return self.request("HEAD", path, **{"allow_redirects": False, **kwargs})
 
     def ws_connect(self, path: str | URL, **kwargs: Any) -> _Opening[ClientWebSocketResponse]:
-        """Open a WebSocket to the server; keywords as in `ClientSession.ws_connect`."""
+        """Open a WebSocket to the server, as a page of its own origin does; keywords as in
+        `ClientSession.ws_connect`."""
+        kwargs.setdefault("origin", str(self.make_url("/").origin()))
         return _Opening(self._session.ws_connect(self.make_url(path), **kwargs), opened=self._websockets)
 
     async def close(self) -> None:

@@ -76,10 +76,9 @@ def accept_handshake(
 
     `protocols`: subprotocols of this server; the client's first one among them is chosen, none overlapping is logged.
     `compress`: whether to agree to permessage-deflate; a `DeflateParams` also sets this server's limits.
-    `origins`: None allows browsers of the same origin only, and clients that send no Origin (browsers always do). A
-    collection of origins such as "https://example.com" allows exactly those, and a client without Origin only if it
-    sends no cookie either; "*" in it allows all. `host`: the authority that clients see, where it is not the Host
-    field (behind a proxy).
+    `origins`: None allows pages of the same origin only, a collection such as "https://example.com" exactly those. A
+    client without Origin (browsers always send one) is allowed if it sends no cookie either. "*" allows all. `host`:
+    the authority that clients see, where it is not the Host field (behind a proxy).
     """
     _check_request_line(head)
     headers = head.headers

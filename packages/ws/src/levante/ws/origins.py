@@ -22,8 +22,8 @@ def origin_refusal(headers: CIMultiDictProxy[str], *, origins: Collection[str] |
     if origins is not None and ANY in origins:
         return None
     if not sent:
-        if origins is not None and "Cookie" in headers:
-            return "got cookies and no Origin; where allowed origins are listed, who sends cookies must name one"
+        if "Cookie" in headers:
+            return "got cookies and no Origin; who sends cookies must name one, as every browser does"
         return None
     if len(sent) > 1:
         return f"got {len(sent)} Origin fields; expected one"
