@@ -503,3 +503,44 @@ async def test_refused_websockets() -> None:
     assert (denied[0]["type"], denied[0]["status"]) == ("websocket.http.response.start", 401)
     assert denied[1] == {"type": "websocket.http.response.body", "body": b"not you", "more_body": False}
     assert await opening(bridge).end() == [{"type": "websocket.close"}]
+
+
+async def test_the_stand_in_for_a_transport() -> None:
+    async def look(request: web.Request) -> web.StreamResponse:
+        transport = request.transport
+        assert transport is not None
+        assert transport.get_extra_info("asgi_scope")["type"] == "http"
+        assert transport.get_extra_info("peername", "nobody") == "nobody"
+        assert not transport.is_closing()
+        assert not request.exchange.connection.is_idle()
+        response = web.StreamResponse()
+        await response.prepare(request)
+        assert transport.get_write_buffer_size() == 0
+        assert request.writer.buffer_size == 0
+        transport.abort()
+        assert transport.is_closing()
+        with pytest.raises(ConnectionError):
+            await response.write(b"x")
+        return response
+
+    assert await Caller(await started(look)).end() == []
+
+
+async def test_a_server_that_cancels() -> None:
+    fates: list[str] = []
+
+    async def wait(request: web.Request) -> web.Response:
+        try:
+            await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            fates.append("cancelled")
+            raise
+        raise NotImplementedError
+
+    caller = Caller(await started(wait))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    caller.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller.end()
+    assert fates == ["cancelled"]

@@ -295,3 +295,75 @@ async def test_a_startup_that_is_cancelled() -> None:
     async with asyncio.timeout(5):
         await ended.wait()
         await asyncio.wait((starting,))
+
+
+@pytest.mark.parametrize(
+    ("messages", "words"),
+    [
+        ([], "returned without accepting or closing the WebSocket"),
+        ([{"type": "websocket.send", "text": "x"}], "got 'websocket.send' from a mounted application before"),
+        ([{"type": "websocket.close"}, {"type": "websocket.close"}], "after it had refused the WebSocket"),
+    ],
+)
+async def test_websockets_out_of_turn(
+    serve: Any, caplog: pytest.LogCaptureFixture, messages: list[Any], words: str
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            raise LookupError("no lifespan here")
+        assert await receive() == {"type": "websocket.connect"}
+        for message in messages:
+            await send(message)
+
+    ours = web.Application()
+    ours.mount("/x", app)
+    served = await serve(ours)
+    with caplog.at_level(logging.ERROR):
+        assert (await served.request("GET", "/x", OPENING)).status == 500
+    assert words in caplog.text
+
+
+async def test_an_open_websocket_out_of_turn(serve: Any) -> None:
+    errors: list[Exception] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            raise LookupError("no lifespan here")
+        await send({"type": "websocket.accept"})
+        await receive()
+        for message in (
+            {"type": "websocket.accept"},
+            {"type": "websocket.close"},
+            {"type": "websocket.send", "text": "too late"},
+        ):
+            try:
+                await send(message)
+            except (RuntimeError, OSError) as exc:
+                errors.append(exc)
+        first = await receive()
+        assert await receive() is first
+
+    ours = web.Application()
+    ours.mount("/x", app)
+    served = await serve(ours)
+    peer = await served.connect()
+    await peer.request("GET", "/x", OPENING)
+    assert await read_frame(peer) == (8, struct.pack("!H", 1000))
+    await send_frame(peer, 8, struct.pack("!H", 1000))
+    await served.close()
+    assert [type(error).__name__ for error in errors] == ["RuntimeError", "PeerDisconnected"]
+
+
+async def test_work_that_does_not_end(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def forever(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("ok", background=BackgroundTask(asyncio.Event().wait))
+
+    monkeypatch.setattr("levante.web.gateway.mount.PATIENCE", 0.05)
+    ours = web.Application()
+    ours.mount("/x", Starlette(routes=[Route("/", forever)]))
+    served = await serve(ours)
+    assert (await served.get("/x/")).text == "ok"
+    await served.close()
+    assert "still at work at cleanup: cancelled" in caplog.text
