@@ -21,6 +21,7 @@ from .background_job import BackgroundJob
 from .cancellation import cancel_on_disconnect
 from .compression import ContentCoding
 from .config import ChainMapProxy
+from .conversion import ResponseConverter
 from .exceptions import (
     HTTPAccepted,
     HTTPBadGateway,
@@ -83,6 +84,7 @@ from .exceptions import (
 from .files import FileResponse
 from .forms import FileField
 from .http_exception import HTTPException
+from .jsoncodec import JSONCodec
 from .keys import AppKey, BaseKey, RequestKey, ResponseKey
 from .lifecycle import CleanupContext, CleanupError
 from .middlewares import middleware, normalize_path_middleware
@@ -123,7 +125,7 @@ from .server import Server
 from .sites import BaseSite, SockSite, TCPSite, UnixSite
 from .static_files import StaticResource
 from .stream_response import StreamResponse
-from .types import ExpectHandler, Handler, Middleware, RawHandler
+from .types import ExpectHandler, Handler, Middleware, RawHandler, RouteHandler
 from .upgrading import UpgradeResponse
 from .views import View
 from .websocket import WebSocketReady, WebSocketResponse
@@ -236,6 +238,7 @@ __all__ = [
     "HTTPVersionNotSupported",
     "Handler",
     "HttpVersion",
+    "JSONCodec",
     "MaskDomain",
     "MatchedSubAppResource",
     "Middleware",
@@ -252,10 +255,12 @@ __all__ = [
     "ResourceRoute",
     "ResourcesView",
     "Response",
+    "ResponseConverter",
     "ResponseKey",
     "RouteDef",
-    "RouteInfo",
     "RouteGroup",
+    "RouteHandler",
+    "RouteInfo",
     "RouteTableDef",
     "RoutesView",
     "Server",

@@ -17,7 +17,9 @@ from levante.http.errors import ProtocolError, RemoteProtocolError
 from levante.http.exchange import Exchange
 
 from .chains import build_chain
+from .conversion import ResponseConverter
 from .exceptions import exception_for_status
+from .jsoncodec import JSONCodec
 from .keys import AppKey
 from .lifecycle import AppCallback, CleanupContext
 from .request import CLIENT_MAX_SIZE, Request
@@ -55,7 +57,8 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
 
     `middlewares`: the first is the outermost. `handler_args`: keyword arguments for `Server`, which win over those of
     the runner. `client_max_size`: bytes of a request body that `Request.read` and `Request.post` accept; 0 is no
-    limit.
+    limit. `json` is the encoder and decoder where a handler does not name one. With a `converter` handlers may return
+    data instead of responses. Both hold for applications below as well, until one says otherwise.
     """
 
     __slots__ = (
@@ -75,7 +78,9 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         "_router",
         "_state",
         "_subapps",
+        "converter",
         "has_middlewares",
+        "json",
         "logger",
         "prepare_receivers",
     )
@@ -87,12 +92,17 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         middlewares: "Iterable[Middleware]" = (),
         handler_args: Mapping[str, Any] | None = None,  # Any: the keyword arguments of Server, each of its own type
         client_max_size: int = CLIENT_MAX_SIZE,
+        json: JSONCodec | None = None,
+        converter: ResponseConverter | None = None,
     ) -> None:
         self.logger = logger
+        self.json = json
+        self.converter = converter
         self._router = UrlDispatcher()
         self._handler_args = None if handler_args is None else MappingProxyType(dict(handler_args))
         self._middlewares: FrozenList[Middleware] = FrozenList(middlewares)
-        # Known once frozen; of the middlewares also whether there are any in applications below.
+        # Known once frozen; of the middlewares also whether there are any in applications below, or something else that
+        # is put around handlers.
         self.has_middlewares = False
         self.prepare_receivers: tuple[PrepareReceiver, ...] = ()
         self._literal_chains: dict[AbstractRoute, Handler] = {}  # as many as there are such routes
@@ -295,7 +305,8 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
             self._cleanup_ctx,
         ):
             part.freeze()
-        self.has_middlewares = bool(self._middlewares) or any(subapp.has_middlewares for subapp in self._subapps)
+        changes = self._middlewares or self.json is not None or self.converter is not None
+        self.has_middlewares = bool(changes) or any(subapp.has_middlewares for subapp in self._subapps)
         self.prepare_receivers = tuple(self._on_response_prepare)
 
     def freeze(self) -> None:

@@ -7,17 +7,24 @@ from collections.abc import Awaitable, Sequence
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any
 
+from .jsoncodec import with_codec
+
 if TYPE_CHECKING:
     from .routing.abstract import AbstractRoute
     from .types import Application, Handler, Middleware, Request, StreamResponse
 
 
 def build_chain(route: "AbstractRoute", apps: "Sequence[Application]") -> "Handler":
-    """The handler of a route with the middlewares around it."""
-    handler = route.call
+    """The handler of a route with the middlewares around it, and with what the applications say about JSON and about
+    what handlers return; the nearest one is heard.
+    """
+    converter = next((app.converter for app in reversed(apps) if app.converter is not None), None)
+    handler = route.call if converter is None else surround(converter.converted(route.handler), route.middlewares)
     nested = len(apps) > 1
     for app in reversed(apps):
         handler = surround(handler, app.middlewares)
+        if app.json is not None:
+            handler = with_codec(handler, app.json)
         if nested:
             handler = partial(_in_app, app=app, handler=handler)
     return handler

@@ -1,6 +1,5 @@
 """The request as a handler sees it: a view of the exchange below, with the ways to read its body."""
 
-import json
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDictProxy
@@ -13,6 +12,7 @@ from .bodies import decode_json, decode_text, decoded_content, read_body
 from .config import ChainMapProxy
 from .exceptions import HTTPBadRequest
 from .forms import FormValue, close_files, multipart_reader, open_files, read_form
+from .jsoncodec import CODEC
 from .keys import BaseKey
 from .request_connection import RequestConnection
 from .routing.match import UrlMappingMatchInfo
@@ -127,8 +127,9 @@ class BaseRequest(RequestConnection):
         """
         return decode_text(await self.read(), self.charset or "utf-8")
 
-    async def json(self, *, loads: "JSONDecoder" = json.loads, content_type: str | None = JSON) -> Any:
-        """The body as JSON (Any: of whatever shape).
+    async def json(self, *, loads: "JSONDecoder | None" = None, content_type: str | None = JSON) -> Any:
+        """The body as JSON (Any: of whatever shape), decoded by `loads`, or as the application has it: by `json.loads`,
+        unless it was told otherwise.
 
         Raises HTTPBadRequest when the type of the body is not `content_type` (for the default also any `+json`); None
         accepts every type. When `loads` raises ValueError, the body is no JSON: the HTTPBadRequest raised then is a
@@ -140,7 +141,7 @@ class BaseRequest(RequestConnection):
                 raise HTTPBadRequest(
                     text=f"Attempt to decode JSON with unexpected mimetype {self.content_type}; expected {content_type}"
                 )
-        return decode_json(await self.text(), loads)
+        return decode_json(await self.text(), CODEC.get().loads if loads is None else loads)
 
     async def multipart(self) -> "MultipartReader":
         """A reader of the parts of a multipart body, as they arrive."""

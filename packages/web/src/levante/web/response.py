@@ -3,7 +3,6 @@ async iterators, multipart). A small body leaves with its head in one write, wit
 headers having been made for it.
 """
 
-import json
 from concurrent.futures import Executor
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from levante.http.writers import Headers
 
 from .compression import ContentCoding
 from .http_exception import HTTPException
+from .jsoncodec import CODEC
 from .stream_response import StreamResponse
 
 if TYPE_CHECKING:
@@ -281,13 +281,20 @@ def json_response(
     reason: str | None = None,
     headers: "LooseHeaders | None" = None,
     content_type: str = "application/json",
-    dumps: "JSONEncoder" = json.dumps,
+    dumps: "JSONEncoder | JSONBytesEncoder | None" = None,
 ) -> Response:
-    """A response with `data` as JSON; None is null. ValueError when data is given together with text or body."""
+    """A response with `data` as JSON; None is null. Without `dumps` it is encoded as the application has it, which is
+    `json.dumps` unless it was told otherwise. ValueError when data is given together with text or body.
+    """
     if data is not None and (text is not None or body is not None):
         raise ValueError("only one of data, text and body can be given")
     if text is None and body is None:
-        text = dumps(data)
+        encoded = CODEC.get().dumps(data) if dumps is None else dumps(data)
+        if isinstance(encoded, bytes):
+            return Response(
+                body=encoded, status=status, reason=reason, headers=headers, content_type=content_type, charset="utf-8"
+            )
+        text = encoded
     return Response(text=text, body=body, status=status, reason=reason, headers=headers, content_type=content_type)
 
 

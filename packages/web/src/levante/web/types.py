@@ -6,7 +6,7 @@ import graph at run time stays a line.
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from os import PathLike as _PathLike
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
@@ -21,8 +21,21 @@ if TYPE_CHECKING:
     from .stream_response import StreamResponse as StreamResponse
     from .websocket import WebSocketResponse as WebSocketResponse
 
+
+class DataclassInstance(Protocol):
+    """An instance of any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # Any: as dataclasses have it
+
+
 Handler: TypeAlias = "Callable[[Request], Awaitable[StreamResponse]]"
 """A request handler: `async def handler(request) -> StreamResponse`, a bound method or a partial of one."""
+
+Convertible: TypeAlias = "Mapping[Any, Any] | list[Any] | str | bytes | DataclassInstance | None"
+"""What a `ResponseConverter` makes responses of. Any: what the JSON encoder takes."""
+
+RouteHandler: TypeAlias = "Callable[[Request], Awaitable[StreamResponse | Convertible]]"
+"""What routes are made of: a `Handler`, or one that returns data, in an application with a converter."""
 
 RawHandler: TypeAlias = "Callable[[BaseRequest], Awaitable[StreamResponse]]"
 """The handler of a `web.Server` that has no application."""

@@ -20,12 +20,13 @@ from levante.ws import (
 
 from .exceptions import HTTPMethodNotAllowed, HTTPServiceUnavailable, exception_for_status
 from .http_exception import HTTPException
+from .jsoncodec import CODEC
 from .stream_response import StreamResponse
 
 if TYPE_CHECKING:
     from levante.http.streamwriter import AbstractStreamWriter
 
-    from .types import BaseRequest
+    from .types import BaseRequest, JSONBytesEncoder, JSONDecoder, JSONEncoder
 
 CLOSE_TIMEOUT = 10.0
 """Seconds that the close handshake may take."""
@@ -58,7 +59,7 @@ class WebSocketResponse(StreamResponse, Conversation):
     connect from a browser: None is the same origin only, `("*",)` any. Times are in seconds.
     """
 
-    __slots__ = ("_connection", "_make", "_options")
+    __slots__ = ("_codec", "_connection", "_make", "_options")
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class WebSocketResponse(StreamResponse, Conversation):
         origins: Collection[str] | None = None,
     ) -> None:
         super().__init__(status=101)
+        self._codec = CODEC.get()  # here, for others than the handler's task may send
         self._connection: WebSocketConnection | None = None
         self._options = {"protocols": tuple(protocols), "compress": compress, "origins": origins}
 
@@ -151,6 +153,24 @@ class WebSocketResponse(StreamResponse, Conversation):
 
     async def send_frame(self, message: bytes, opcode: WSMsgType, compress: int | None = None) -> None:
         await self.connection.send_frame(message, opcode, compress)
+
+    async def send_json(
+        self, data: Any, compress: int | None = None, *, dumps: "JSONEncoder | JSONBytesEncoder | None" = None
+    ) -> None:
+        """Send `data` as JSON (Any: what the encoder takes) in a text message. Without `dumps` it is encoded as the
+        application has it, which is `json.dumps` unless it was told otherwise.
+        """
+        encoded = (self._codec.dumps if dumps is None else dumps)(data)
+        if isinstance(encoded, bytes):
+            await self.send_frame(encoded, WSMsgType.TEXT, compress)
+        else:
+            await self.send_str(encoded, compress)
+
+    async def receive_json(self, *, loads: "JSONDecoder | None" = None, timeout: float | None = None) -> Any:
+        """The next message, which must be text, parsed as JSON (Any: of whatever shape) by `loads`, or as the
+        application has it.
+        """
+        return (self._codec.loads if loads is None else loads)(await self.receive_str(timeout=timeout))
 
     async def receive(self, timeout: float | None = None) -> WSMessage:
         return await self.connection.receive(timeout)

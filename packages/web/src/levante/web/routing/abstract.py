@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Handler,
         Middleware,
         Request,
+        RouteHandler,
         StreamResponse,
         UrlMappingMatchInfo,
     )
@@ -113,7 +114,7 @@ class AbstractRoute(ABC):
     def __init__(
         self,
         method: str,
-        handler: "Handler | type[AbstractView]",
+        handler: "RouteHandler | type[AbstractView]",
         *,
         expect_handler: "ExpectHandler | None" = None,
         resource: AbstractResource | None = None,

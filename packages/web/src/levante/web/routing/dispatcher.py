@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from levante.web.types import (
         AbstractRouteDef,
         ExpectHandler,
-        Handler,
         Middleware,
         PathLike,
         Request,
+        RouteHandler,
         StaticResource,
     )
 
@@ -237,7 +237,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         self,
         method: str,
         path: str,
-        handler: "Handler | type[AbstractView]",
+        handler: "RouteHandler | type[AbstractView]",
         *,
         name: str | None = None,
         expect_handler: "ExpectHandler | None" = None,
@@ -298,18 +298,18 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         handler = file_handler(file, **options)
         return self.add_get(path, handler, name=name, expect_handler=expect_handler, middlewares=middlewares)
 
-    def add_head(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
+    def add_head(self, path: str, handler: "RouteHandler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
         """Add a HEAD route."""
         return self.add_route("HEAD", path, handler, **options)
 
-    def add_options(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
+    def add_options(self, path: str, handler: "RouteHandler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
         """Add an OPTIONS route."""
         return self.add_route("OPTIONS", path, handler, **options)
 
     def add_get(
         self,
         path: str,
-        handler: "Handler | type[AbstractView]",
+        handler: "RouteHandler | type[AbstractView]",
         *,
         name: str | None = None,
         allow_head: bool = True,
@@ -321,28 +321,28 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
             resource.add_route("HEAD", handler, **options)
         return resource.add_route("GET", handler, **options)
 
-    def add_post(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
+    def add_post(self, path: str, handler: "RouteHandler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
         """Add a POST route."""
         return self.add_route("POST", path, handler, **options)
 
-    def add_put(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
+    def add_put(self, path: str, handler: "RouteHandler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
         """Add a PUT route."""
         return self.add_route("PUT", path, handler, **options)
 
-    def add_patch(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
+    def add_patch(self, path: str, handler: "RouteHandler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
         """Add a PATCH route."""
         return self.add_route("PATCH", path, handler, **options)
 
-    def add_delete(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
+    def add_delete(self, path: str, handler: "RouteHandler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
         """Add a DELETE route."""
         return self.add_route("DELETE", path, handler, **options)
 
-    def add_query(self, path: str, handler: "Handler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
+    def add_query(self, path: str, handler: "RouteHandler", **options: "Unpack[RouteOptions]") -> AbstractRoute:
         """Add a QUERY route: safe and idempotent, with a body (draft-ietf-httpbis-safe-method-w-body)."""
         return self.add_route("QUERY", path, handler, **options)
 
     def add_connect(
-        self, handler: "Handler | type[AbstractView]", **options: "Unpack[HandlerOptions]"
+        self, handler: "RouteHandler | type[AbstractView]", **options: "Unpack[HandlerOptions]"
     ) -> AbstractRoute:
         """Handle CONNECT, whose target is no path but `request.target.authority`; see `UpgradeResponse`."""
         resource = ConnectResource()

@@ -18,7 +18,7 @@ from .match import UrlMappingMatchInfo
 from .patterns import PathPattern, compile_path, quote_value
 
 if TYPE_CHECKING:
-    from levante.web.types import ExpectHandler, Handler, Middleware, Request
+    from levante.web.types import ExpectHandler, Middleware, Request, RouteHandler
 
 Found = tuple[UrlMappingMatchInfo | None, set[str]]
 """The match, and the methods that the path allows; `NOTHING` when the path does not match."""
@@ -54,7 +54,7 @@ class Resource(FindingResource):
     def add_route(
         self,
         method: str,
-        handler: "Handler | type[AbstractView]",
+        handler: "RouteHandler | type[AbstractView]",
         *,
         expect_handler: "ExpectHandler | None" = None,
         cancel_on_disconnect: bool | None = None,
@@ -265,7 +265,7 @@ class ResourceRoute(AbstractRoute):
     def __init__(
         self,
         method: str,
-        handler: "Handler | type[AbstractView]",
+        handler: "RouteHandler | type[AbstractView]",
         resource: AbstractResource,
         *,
         expect_handler: "ExpectHandler | None" = None,

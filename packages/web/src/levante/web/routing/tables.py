@@ -15,9 +15,9 @@ from .abstract import ANY_METHOD, AbstractRoute
 from .dispatcher import UrlDispatcher
 
 if TYPE_CHECKING:
-    from levante.web.types import Handler, Middleware, PathLike
+    from levante.web.types import Middleware, PathLike, RouteHandler
 
-H = TypeVar("H", bound="Handler | type[AbstractView]")
+H = TypeVar("H", bound="RouteHandler | type[AbstractView]")
 
 # Any in `**kwargs` of this module: options are those of UrlDispatcher.add_route (or add_get, add_static), which
 # checks them by name.
@@ -70,7 +70,7 @@ class RouteDef(AbstractRouteDef):
 
     method: str
     path: str
-    handler: "Handler | type[AbstractView]"
+    handler: "RouteHandler | type[AbstractView]"
     kwargs: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -126,47 +126,49 @@ class FileDef(AbstractRouteDef):
         return [router.add_file(self.path, self.file, **self.kwargs)]
 
 
-def route(method: str, path: str, handler: "Handler | type[AbstractView]", **kwargs: Any) -> RouteDef:
+def route(method: str, path: str, handler: "RouteHandler | type[AbstractView]", **kwargs: Any) -> RouteDef:
     """A route definition for any method."""
     return RouteDef(method, path, handler, kwargs)
 
 
-def head(path: str, handler: "Handler", **kwargs: Any) -> RouteDef:
+def head(path: str, handler: "RouteHandler", **kwargs: Any) -> RouteDef:
     """A HEAD route."""
     return route("HEAD", path, handler, **kwargs)
 
 
-def options(path: str, handler: "Handler", **kwargs: Any) -> RouteDef:
+def options(path: str, handler: "RouteHandler", **kwargs: Any) -> RouteDef:
     """An OPTIONS route."""
     return route("OPTIONS", path, handler, **kwargs)
 
 
-def get(path: str, handler: "Handler", *, name: str | None = None, allow_head: bool = True, **kwargs: Any) -> RouteDef:
+def get(
+    path: str, handler: "RouteHandler", *, name: str | None = None, allow_head: bool = True, **kwargs: Any
+) -> RouteDef:
     """A GET route, by default with HEAD."""
     return route("GET", path, handler, name=name, allow_head=allow_head, **kwargs)
 
 
-def post(path: str, handler: "Handler", **kwargs: Any) -> RouteDef:
+def post(path: str, handler: "RouteHandler", **kwargs: Any) -> RouteDef:
     """A POST route."""
     return route("POST", path, handler, **kwargs)
 
 
-def put(path: str, handler: "Handler", **kwargs: Any) -> RouteDef:
+def put(path: str, handler: "RouteHandler", **kwargs: Any) -> RouteDef:
     """A PUT route."""
     return route("PUT", path, handler, **kwargs)
 
 
-def patch(path: str, handler: "Handler", **kwargs: Any) -> RouteDef:
+def patch(path: str, handler: "RouteHandler", **kwargs: Any) -> RouteDef:
     """A PATCH route."""
     return route("PATCH", path, handler, **kwargs)
 
 
-def delete(path: str, handler: "Handler", **kwargs: Any) -> RouteDef:
+def delete(path: str, handler: "RouteHandler", **kwargs: Any) -> RouteDef:
     """A DELETE route."""
     return route("DELETE", path, handler, **kwargs)
 
 
-def query(path: str, handler: "Handler", **kwargs: Any) -> RouteDef:
+def query(path: str, handler: "RouteHandler", **kwargs: Any) -> RouteDef:
     """A QUERY route: safe and idempotent as GET, and with a body as POST (draft-ietf-httpbis-safe-method-w-body)."""
     return route("QUERY", path, handler, **kwargs)
 
