@@ -9,6 +9,7 @@ import pytest
 import trustme
 
 from levante import web
+from levante.web import files
 from levante.web.files import CONTENT_TYPES
 from levante.web.regular_files import _open_no_link, open_regular
 
@@ -160,10 +161,12 @@ async def test_a_sibling_that_is_a_link_is_ignored(served: Any, path: Path, tmp_
 
 
 @pytest.mark.parity("S39")
-async def test_without_sendfile(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_sendfile(served: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEVANTE_NOSENDFILE", "1")
-    assert (await served.get("/")).body == CONTENT
-    assert (await served.request("GET", "/", [("Range", "bytes=2-4")])).body == b"234"
+    for content in (CONTENT, CONTENT + bytes(files.SMALL_FILE)):
+        path.write_bytes(content)
+        assert (await served.get("/")).body == content
+        assert (await served.request("GET", "/", [("Range", "bytes=2-4")])).body == b"234"
 
 
 @pytest.mark.parity("S38", "V13")
@@ -283,6 +286,7 @@ def test_what_becomes_irregular_while_it_is_opened(tmp_path: Path, monkeypatch: 
 
 async def test_a_file_that_shrinks(serve: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEVANTE_NOSENDFILE", "1")
+    path.write_bytes(bytes(files.SMALL_FILE + 1))
 
     async def handler(request: web.Request) -> web.FileResponse:
         response = web.FileResponse(path)

@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import hashlib
 import os
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from levante import web
+from levante.web import files
 
 
 @pytest.fixture
@@ -247,3 +249,50 @@ async def test_an_index_leaves_out_names_that_are_no_text(serve: Any, root: Path
     answer = await (await serve(app)).get("/s/")
     assert answer.status == 200
     assert "bad-" not in answer.text
+
+
+@pytest.mark.parity("S39")
+async def test_a_small_file_takes_one_trip_to_a_thread(serve: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = await serving(serve, root)
+    loop = asyncio.get_running_loop()
+    trips: list[str] = []
+    run = loop.run_in_executor
+
+    def counted(executor: Any, function: Any, *args: Any) -> Any:
+        trips.append(function.__name__)
+        return run(executor, function, *args)
+
+    monkeypatch.setattr(loop, "run_in_executor", counted, raising=False)
+    (root / "large").write_bytes(bytes(files.SMALL_FILE + 1))
+    assert (await served.get("/static/a%20b.txt")).text == "a b"
+    assert trips == ["_answer"]
+    assert len((await served.get("/static/large")).body) == files.SMALL_FILE + 1
+    assert trips[1:3] == ["_answer", "_open"]
+
+
+@pytest.mark.parity("S38")
+async def test_a_coding_that_a_middleware_chose_wins_over_what_was_read_ahead(serve: Any, root: Path) -> None:
+    (root / "a b.txt.gz").write_bytes(b"zipped")
+
+    async def encode(request: web.Request, handler: web.Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if request.query.get("own"):
+            response.headers["Content-Encoding"] = "x-own"
+        return response
+
+    app = web.Application(middlewares=[encode])
+    app.router.add_static("/static/", root)
+    served = await serve(app)
+    assert (await served.get("/static/a%20b.txt", Accept_Encoding="gzip")).body == b"zipped"
+    answer = await served.get("/static/a%20b.txt?own=1", Accept_Encoding="gzip")
+    assert (answer.body, answer.headers["Content-Encoding"]) == (b"a b", "x-own")
+
+
+async def test_what_cannot_be_read_ahead_is_told_when_it_is_sent(
+    serve: Any, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise PermissionError("not today")
+
+    monkeypatch.setattr(files, "open_regular", refuse)
+    assert (await (await serving(serve, root)).get("/static/a%20b.txt")).status == 403

@@ -43,6 +43,9 @@ beforehand was made as small as can be, and br is the smallest.
 ETAG_DIGITS = 32
 """Of a hash in an entity tag: 128 bits, beyond any accident."""
 
+SMALL_FILE = 64 * 1024
+"""Bytes of a file that is read when it is opened, in the same trip to a thread: the trip costs more than the copy."""
+
 NO_SENDFILE = "LEVANTE_NOSENDFILE"
 """The environment variable that, set to 1, switches sendfile off: some network file systems get it wrong."""
 
@@ -61,9 +64,12 @@ for _suffix, _type in {
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """An open regular file: its size, its validators, and the coding it is in (None: as it is)."""
+    """A regular file, open, or if it is small its content: its size, its validators, and the coding it is in (None: as
+    it is).
+    """
 
-    file: BufferedReader
+    file: BufferedReader | None
+    content: bytes
     size: int
     etag: ETag
     modified: datetime
@@ -73,13 +79,20 @@ class OpenFile:
 def find_siblings(path: Path) -> list[str]:
     """The codings in which a regular file (not a link, which could lead anywhere) lies beside `path`."""
     found = []
+    name = os.fspath(path)
     for coding, suffix in PRECOMPRESSED.items():
         try:
-            if stat.S_ISREG(path.with_name(path.name + suffix).lstat().st_mode):
+            if stat.S_ISREG(os.lstat(name + suffix).st_mode):
                 found.append(coding)
         except OSError:
             continue  # not there, or not for us: served as it is
     return found
+
+
+def accepted_codings(request: "BaseRequest") -> str | None:
+    """The Accept-Encoding of a request as one list; None where it has none."""
+    accepts = request.headers.getall("Accept-Encoding", None)
+    return None if accepts is None else ", ".join(accepts)
 
 
 class FileResponse(StreamResponse):
@@ -92,7 +105,7 @@ class FileResponse(StreamResponse):
     `name.zst` or `name.gz` is sent to clients that prefer it.
     """
 
-    __slots__ = ("_chunk_size", "_content_etag", "_path")
+    __slots__ = ("_chunk_size", "_content_etag", "_path", "_read")
 
     def __init__(
         self,
@@ -108,23 +121,41 @@ class FileResponse(StreamResponse):
         self._path = Path(path)
         self._chunk_size = chunk_size
         self._content_etag = content_etag
+        self._read: OpenFile | None = None
+
+    def read_ahead(self, accept_encoding: str | None) -> None:
+        """Read the file now if it is small; for who makes the response in a thread anyway. What cannot be opened is
+        told when it is sent.
+        """
+        try:
+            opened = self._open(accept_encoding)
+        except (OSError, ValueError):
+            return
+        if opened.file is None:
+            self._read = opened
+        else:
+            opened.file.close()
 
     async def _start(self, request: "BaseRequest") -> None:
-        loop = asyncio.get_running_loop()
-        accepts = request.headers.getall("Accept-Encoding", None)
+        opened = self._read
+        if opened is None or (opened.coding is not None and "Content-Encoding" in self.headers):
+            opened = await self._open_in_thread(accepted_codings(request))
         try:
-            opened = await loop.run_in_executor(None, self._open, None if accepts is None else ", ".join(accepts))
+            body = self._decide(request, opened)
+            await super()._start(request)
+            await self._send_body(request, opened, body)
+            await super().write_eof()
+        finally:
+            if opened.file is not None:
+                opened.file.close()  # which writes nothing, so it waits for nothing
+
+    async def _open_in_thread(self, accept_encoding: str | None) -> OpenFile:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(None, self._open, accept_encoding)
         except (FileNotFoundError, NotADirectoryError, ValueError) as exc:
             raise HTTPNotFound from exc
         except PermissionError as exc:
             raise HTTPForbidden from exc
-        try:
-            body = self._decide(request, opened)
-            await super()._start(request)
-            await self._send_body(request, opened.file, body)
-            await super().write_eof()
-        finally:
-            await loop.run_in_executor(None, opened.file.close)
 
     def _open(self, accept_encoding: str | None) -> OpenFile:
         siblings = find_siblings(self._path)
@@ -135,13 +166,18 @@ class FileResponse(StreamResponse):
         file, info = open_regular(path, follow=coding is None)
         if siblings:
             vary_by_coding(self.headers)
+        modified = datetime.fromtimestamp(info.st_mtime_ns // 1_000_000_000, UTC)
         try:
-            tag = self._tag(file, info, coding)
+            tag = ETag(self._tag(file, info, coding))
+            if info.st_size > SMALL_FILE:
+                return OpenFile(file, b"", info.st_size, tag, modified, coding)
+            file.seek(0)
+            content = file.read(info.st_size)
         except BaseException:
             file.close()
             raise
-        modified = datetime.fromtimestamp(info.st_mtime_ns // 1_000_000_000, UTC)
-        return OpenFile(file, info.st_size, ETag(tag), modified, coding)
+        file.close()
+        return OpenFile(None, content, len(content), tag, modified, coding)
 
     def _tag(self, file: BufferedReader, info: os.stat_result, coding: str | None) -> str:
         if self._content_etag:
@@ -214,17 +250,19 @@ class FileResponse(StreamResponse):
         self.headers["Content-Type"] = content_type
         return parts
 
-    async def _send_body(self, request: "BaseRequest", file: BufferedReader, body: FileBody) -> None:
+    async def _send_body(self, request: "BaseRequest", opened: OpenFile, body: FileBody) -> None:
         if request.method == "HEAD" or self._status == 304:
             return
         by_kernel = self._coded is None and os.environ.get(NO_SENDFILE) != "1"
         for before, start, stop in body.pieces:
             if before:
                 await self.write(before)
-            if by_kernel and start < stop:
-                await request.exchange.sendfile(file, start, stop - start)
+            if opened.file is None:
+                await self.write(opened.content[start:stop])
+            elif by_kernel and start < stop:
+                await request.exchange.sendfile(opened.file, start, stop - start)
             else:
-                await self._send_chunks(file, start, stop)
+                await self._send_chunks(opened.file, start, stop)
         if body.after:
             await self.write(body.after)
 
