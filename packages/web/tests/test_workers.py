@@ -338,7 +338,7 @@ def test_the_program_of_the_deployment_guide(start: Start) -> None:
     ("arguments", "words"),
     [
         ("shop.make(), workers=2", "TypeError: each worker makes an application of its own"),
-        ("lambda: shop.make(), workers=2", "TypeError: workers import what they are given"),
+        ("lambda: shop.make(), workers=2, port=0", "TypeError: workers import what they are given"),
         ("shop.make, workers=0", "ValueError: workers is at least 1"),
         ("shop.make, workers=2, ssl_context=ssl.create_default_context()", "TypeError: an SSLContext cannot"),
         ("shop.make, workers=2, handle_signals=False", "ValueError: workers are processes"),
