@@ -38,7 +38,7 @@ async def test_answer_is_kept_and_signals_are_sent() -> None:
     app.on_response_prepare.append(note)
     request = make_mocked_request("GET", "/", app=app)
     response = Response(text="hello", headers={"X": "1"})
-    await response.send(request)
+    await response.deliver(request)
     assert seen == [response]
     assert (request.exchange.status, request.exchange.sent, request.exchange.finished) == (200, b"hello", True)
     assert ("Content-Length", "5") in request.exchange.headers
@@ -47,7 +47,7 @@ async def test_answer_is_kept_and_signals_are_sent() -> None:
 
 async def test_short_way_of_a_plain_response_is_kept_too() -> None:
     request = make_mocked_request("GET", "/")
-    await Response(body=b"x").send(request)
+    await Response(body=b"x").deliver(request)
     assert (request.exchange.status, request.exchange.sent) == (200, b"x")
 
 

@@ -1,5 +1,6 @@
 """The examples of the how-to pages about routes, data, events and templates: they run, and do what the pages say."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -59,3 +60,12 @@ async def test_return_data(serve: Any) -> None:
     answer = names["converter"].response([Money(), Order()])
     assert json.loads(answer.text) == [{"amount": "5", "currency": "EUR"}, {"items": 2}]
     assert names["app"].json == web.JSONCodec()
+
+
+@pytest.mark.parity("L15")
+async def test_stream_events(serve: Any) -> None:
+    served = await serve(examples("stream-events")["app"])
+    peer = await served.connect()
+    await peer.send(b"GET /ticks HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 4\r\n\r\n")
+    async with asyncio.timeout(5):
+        assert b"id: 5\r\ndata: tick 5\r\n" in await peer.reader.readuntil(b"tick 5\r\n")

@@ -1,7 +1,8 @@
 """levante's web framework: applications, routes, requests and responses, under the names that users of aiohttp know.
 
 Beside what is listed here there are `levante.web.templating` (jinja2), `levante.web.schema` (marshmallow),
-`levante.web.problems`, `levante.web.health`, `levante.web.background` and `levante.web.middlewares`.
+`levante.web.sse` (server-sent events), `levante.web.problems`, `levante.web.health`, `levante.web.background` and
+`levante.web.middlewares`.
 """
 
 import importlib

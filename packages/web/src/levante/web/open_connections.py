@@ -14,7 +14,7 @@ from .connection_limit import ConnectionLimit
 from .sampled_log import SampledLog
 
 if TYPE_CHECKING:
-    from .types import WebSocketResponse
+    from .types import EventSourceResponse, WebSocketResponse
 
 CANCEL_GRACE = 5.0
 """Seconds that a cancelled handler has for its `finally` blocks at shutdown, before its connection is dropped."""
@@ -44,6 +44,7 @@ class OpenConnections:
         self._arriving: dict[AcceptedConnection, asyncio.Task[None]] = {}
         self._orphans: set[asyncio.Task[object]] = set()
         self._websockets: dict[Exchange, WebSocketResponse] = {}
+        self._streams: set[EventSourceResponse] = set()
         self._empty: asyncio.Future[None] | None = None
         self._empty_but_websockets = False
         self._draining = False
@@ -100,6 +101,21 @@ class OpenConnections:
         self._websockets[exchange] = websocket
         self._check_empty()
 
+    def stream_opened(self, stream: "EventSourceResponse") -> None:
+        """A stream of events is to be ended at shutdown; now, if that has begun: its client finds another server."""
+        self._streams.add(stream)
+        if self._draining or self._retiring:
+            stream.interrupt()
+
+    def stream_ended(self, stream: "EventSourceResponse") -> None:
+        """A stream of events has ended."""
+        self._streams.discard(stream)
+
+    def end_streams(self) -> None:
+        """End the streams of events, which would never do so by themselves."""
+        for stream in list(self._streams):
+            stream.interrupt()
+
     def _orphan_done(self, task: "asyncio.Task[object]") -> None:
         self._orphans.discard(task)
         self._check_empty()
@@ -134,6 +150,7 @@ class OpenConnections:
         connections at once would, for a client that is just sending its next one.
         """
         self._retiring = True
+        self.end_streams()
         for connection in self._connections:
             current = connection.current
             if current is not None and not current.head_sent:
@@ -164,6 +181,7 @@ class OpenConnections:
         None does not wait.
         """
         self.pre_shutdown()
+        self.end_streams()
         grace = CANCEL_GRACE if timeout is None else min(CANCEL_GRACE, timeout * CANCEL_SHARE)
         if timeout is not None and await self._end_by_itself(timeout - grace):
             return

@@ -216,7 +216,7 @@ class Response(StreamResponse):
         self._respond(request, body)
         return not request.exchange.connection.write_paused
 
-    async def send(self, request: "BaseRequest") -> None:
+    async def deliver(self, request: "BaseRequest") -> None:
         try:
             if self._request is None and type(self) is Response:
                 self._request = request
@@ -230,7 +230,7 @@ class Response(StreamResponse):
                 else:
                     self._respond(request, body)
             if not self._finished:
-                await super().send(request)
+                await super().deliver(request)
             elif self._exchange is not None:
                 await self._exchange.drain()
         finally:

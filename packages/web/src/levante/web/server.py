@@ -226,9 +226,9 @@ class Server(OpenConnections):
             try:
                 response = await self._handler(request)
                 if type(response) is not Response:
-                    await _checked(response).send(request)
+                    await _checked(response).deliver(request)
                 elif not response.send_at_once(request):
-                    await response.send(request)
+                    await response.deliver(request)
             except asyncio.CancelledError as exc:
                 if _is_cancelled():
                     raise
@@ -256,7 +256,9 @@ class Server(OpenConnections):
         """Answer what the handler raised, or the sending of its `response`; what was, or should have been, sent."""
         if isinstance(exc, HTTPException):
             answer: StreamResponse = exception_response(exc)
-        elif isinstance(exc, PeerDisconnected) and (request.transport is None or request.exchange in self._websockets):
+        elif isinstance(exc, PeerDisconnected) and (
+            request.transport is None or request.exchange.finished or request.exchange in self._websockets
+        ):
             self._logger.debug("the client went away during %r", request)
             return plain_error(request, CLIENT_GONE) if response is None else response
         else:
@@ -289,7 +291,7 @@ class Server(OpenConnections):
                 exchange.reset()
         else:
             try:
-                await answer.send(request)
+                await answer.deliver(request)
             except PeerDisconnected:
                 self._logger.debug("the client went away before it could be told the error in %r", request)
             except Exception as exc:

@@ -376,7 +376,7 @@ class StreamResponse(TrailersMixin, CookieMixin):
             await self._exchange.finish(self._final_trailers() if self._state else None)
         self._finished = True
 
-    async def send(self, request: "BaseRequest") -> None:
+    async def deliver(self, request: "BaseRequest") -> None:
         """Do what is left to do: prepare and finish, and give back what the body holds, however it ends. The server
         calls this with what the handler returned.
         """

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .routing.match import UrlMappingMatchInfo as UrlMappingMatchInfo
     from .routing.tables import AbstractRouteDef as AbstractRouteDef
     from .server import Server as Server
+    from .sse import EventSourceResponse as EventSourceResponse
     from .static_files import StaticResource as StaticResource
     from .stream_response import StreamResponse as StreamResponse
     from .websocket import WebSocketResponse as WebSocketResponse

@@ -224,6 +224,6 @@ class WebSocketResponse(StreamResponse, Conversation):
             self._finished = True
             await self.close()
 
-    async def send(self, request: "BaseRequest") -> None:
+    async def deliver(self, request: "BaseRequest") -> None:
         await self.prepare(request)
         await self.write_eof()

@@ -32,7 +32,7 @@ class MountedResponse(StreamResponse):
         super().__init__(status=status, headers=headers)
         self._call = call
 
-    async def send(self, request: "BaseRequest") -> None:
+    async def deliver(self, request: "BaseRequest") -> None:
         await self.prepare(request)
         await self._call.write_to(self)
         await self.write_eof()
