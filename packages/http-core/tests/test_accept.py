@@ -1,6 +1,8 @@
 """The driver of accepted connections, over real sockets: what the peer sends."""
 
 import asyncio
+import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +18,23 @@ from levante.http import (
     RemoteProtocolError,
     ServerTimeouts,
 )
+from levante.http.limits import MAX_BACK_TO_BACK
 
 Start = Callable[..., Any]
+
+
+def _send_for(client: Any, request: bytes, seconds: float) -> int:
+    """Send `request` again and again, past the event loop; how many bytes that were."""
+    endpoint = client.writer.get_extra_info("socket")
+    block = memoryview(request * 4000)
+    sent = 0
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            sent += os.write(endpoint.fileno(), block[sent % len(request) :])
+        except BlockingIOError:
+            time.sleep(0.001)
+    return sent
 
 
 class TestPipelining:
@@ -68,6 +85,62 @@ class TestPipelining:
         client.send(LAST)
         answer = await client.read_all()
         assert answer.count(b"HTTP/1.1 204") == count + 1
+        client.close()
+
+    @pytest.mark.parity("S60", "V38")
+    @pytest.mark.parametrize("reads", [True, False])
+    async def test_unparsed_requests_are_bounded_behind_none(self, loopback: Start, reads: bool) -> None:
+        """A peer that sends faster than we answer, or does not read the answers: reading stops as well."""
+        request = b"GET / HTTP/1.1\r\nHost: a\r\nA: %s\r\n\r\n" % (b"x" * 200)
+        body = b"" if reads else b"x" * 10_000
+
+        async def service(exchange: Exchange) -> None:
+            exchange.respond(200, None, (), body)
+
+        server = await loopback(service, server_header="", limits=Limits(max_requests=0))
+        client = await server.open()
+        sending = asyncio.get_running_loop().run_in_executor(None, _send_for, client, request, 1.0)
+        if not reads:
+            client.writer.transport.pause_reading()
+        most = 0
+        while not sending.done():
+            if reads:
+                await client.reader.read(1 << 20)
+            else:
+                await asyncio.sleep(0.005)
+            most = max(most, server.connection.buffered())
+        assert await sending > 1_000_000
+        assert most < 65_536 + 2 * 256 * 1024
+        client.reset()
+
+    async def test_the_loop_has_its_turn(self, loopback: Start) -> None:
+        """However much has come meanwhile, no more than MAX_BACK_TO_BACK for each time that something came."""
+        server = await loopback(echo)
+        client = await server.open()
+        client.send(GET)
+        await client.read_response()
+        connection = server.connection
+        for _ in range(20):
+            connection.data_received(GET * 100)
+        before = server.requests
+        assert before <= 1 + 20 * MAX_BACK_TO_BACK
+        await asyncio.sleep(0)
+        assert server.requests - before <= 2 * MAX_BACK_TO_BACK
+        client.send(LAST)
+        assert (await client.read_all()).count(b"200 OK") == 2001
+        client.close()
+
+    async def test_none_is_served_on_a_transport_that_closes(self, loopback: Start) -> None:
+        async def service(exchange: Exchange) -> None:
+            exchange.respond(200, None, (), b"")
+            if exchange.transport is not None:
+                exchange.transport.close()
+
+        server = await loopback(service)
+        client = await server.open()
+        client.send(GET * 20)
+        await client.read_all()
+        assert server.requests == 1
         client.close()
 
     @pytest.mark.hardening("H80")

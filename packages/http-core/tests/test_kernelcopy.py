@@ -1,10 +1,12 @@
 """Files that the kernel sends: no byte of them passes through Python, on either event loop."""
 
 import asyncio
+import contextlib
 import errno
 import io
 import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -235,6 +237,25 @@ async def test_a_peer_that_does_not_read(loopback: Start, big: Path) -> None:
     async with asyncio.timeout(10):
         assert isinstance(await outcome.error, PeerDisconnected)
     client.close()
+
+
+@pytest.mark.hardening("X10")
+@pytest.mark.skipif(sys.platform != "linux", reason="other kernels do not tell what they hold")
+async def test_progress_that_only_the_kernel_sees(loopback: Start, big: Path) -> None:
+    """The kernel takes more only when a third of its megabytes is free; the peer reads on meanwhile."""
+    server = await loopback(sending(big, size=8 * MIB), timeouts=ServerTimeouts(write=0.15))
+    client = await server.open()
+    client.writer.transport.pause_reading()
+    client.send(LAST)
+    endpoint = client.writer.get_extra_info("socket")
+    taken = 0
+    while taken < 8 * MIB:
+        await asyncio.sleep(0.01)
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(endpoint.fileno(), 20_000)  # 2 MB a second
+            assert data, f"the server closed after {taken} bytes"
+            taken += len(data)
+    client.writer.transport.abort()
 
 
 async def test_a_file_that_became_shorter(loopback: Start, path: Path) -> None:

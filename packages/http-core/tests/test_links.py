@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import sys
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -96,3 +98,24 @@ class TestSlowReaders:
                 assert data, f"the server closed after {taken} bytes"
                 taken += len(data)
         client.writer.transport.abort()
+
+
+async def test_waiting_for_the_end_in_vain_leaves_nothing(loopback: Start) -> None:
+    server = await loopback(Gate())
+    client = await server.open()
+    await server.made.wait()
+    connection = server.connection
+    waiting = [asyncio.ensure_future(connection.wait_closed()) for _ in range(3)]
+    await asyncio.sleep(0)
+    futures = [task._fut_waiter for task in waiting[:2]]  # type: ignore[attr-defined]
+    for task in waiting[:2]:
+        task.cancel()
+    await asyncio.wait(waiting[:2])
+    waiting[:2] = []
+    del task
+    references = [weakref.ref(future) for future in futures]
+    futures.clear()
+    gc.collect()
+    assert [reference() for reference in references] == [None, None]
+    client.close()
+    await waiting[0]

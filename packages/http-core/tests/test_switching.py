@@ -258,3 +258,16 @@ async def test_the_switch_of_a_dialled_connection(lenient: bool) -> None:
         assert await exchange.body.read() == b"ok"
     assert not connection.is_reusable()
     assert pipe.closing
+
+
+@pytest.mark.parametrize("status", [200, 204])
+async def test_what_follows_a_tunnel_that_is_none(loopback: Start, status: int) -> None:
+    """The peer takes 2xx for a tunnel and sends what belongs into it: that is no request."""
+
+    async def service(exchange: Exchange) -> None:
+        exchange.respond(status, None, (), b"")
+
+    server = await loopback(service)
+    answer = await server.ask(ASKED["connect"] + b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert server.requests == 1

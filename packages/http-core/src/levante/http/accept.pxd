@@ -26,13 +26,15 @@ cdef class AcceptedConnection(ServingLink):
     cdef bint _tcp_keepalive
     cdef bint _cancel_on_disconnect
     cdef bint _head_begun
+    cdef bint _yielded
     cdef double _head_timeout
     cdef double _body_timeout
     cdef double _body_grace
     cdef double _body_rate
 
-    @cython.locals(turns=int)
+    @cython.locals(turns=int, waits=bint)
     cdef _advance(self)
+    cdef _go_on(self)
     @cython.locals(event=int)
     cdef bint _step(self) except -1
     cdef _wait_for_peer(self)

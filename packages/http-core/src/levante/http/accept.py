@@ -56,6 +56,7 @@ class AcceptedConnection(ServingLink):
         "_next",
         "_pace",
         "_tcp_keepalive",
+        "_yielded",
     )
 
     def __init__(
@@ -83,6 +84,7 @@ class AcceptedConnection(ServingLink):
         self._tcp_keepalive = tcp_keepalive
         self._cancel_on_disconnect = cancel_on_disconnect
         self._head_begun = True  # the deadline for a head is running; for the first one it does from the beginning
+        self._yielded = False  # the event loop has its turn, and will call _resume_advance()
         self._next: Any = None  # the protocol after an upgrade; Any: protocols are known by their methods
 
     def __repr__(self) -> str:
@@ -151,8 +153,7 @@ class AcceptedConnection(ServingLink):
             self._next.resume_writing()
             return
         super().resume_writing()
-        if self._activity == _IDLE and not self._busy and not self._closing:
-            self._advance()
+        self._go_on()
 
     def hand_over(self, protocol: asyncio.BaseProtocol) -> asyncio.Transport:
         """Forward everything to `protocol` from now on, beginning with what came behind the request."""
@@ -182,18 +183,27 @@ class AcceptedConnection(ServingLink):
         turns = _TURNS_LIMIT
         try:
             while self._step():
-                if self._activity == _IDLE:
+                if self._activity == _IDLE and self._h1.buffered() > 0:
                     turns -= 1
-                    if turns == 0 and self.loop is not None:
-                        self.loop.call_soon(self._resume_advance)
+                    if turns == 0 or self.is_closing():
                         break
         finally:
             self._busy = False
-        if self._activity == _SERVING and not self._paused and self._h1.buffered() > _UNPARSED_LIMIT:
+        if turns == 0 and not self._yielded and self.loop is not None:
+            self._yielded = True
+            self.loop.call_soon(self._resume_advance)
+        waits = self._activity == _SERVING or self._yielded or self.write_paused
+        if waits and not self._paused and self._h1.buffered() > _UNPARSED_LIMIT:
             self.pause_reading()
 
     def _resume_advance(self) -> None:
-        if not self._busy and not self._closing and self._activity != _UPGRADED:
+        self._yielded = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Take up again what waits as bytes, if nothing else has done so meanwhile."""
+        if self._activity == _IDLE and not self._busy and not self._closing:
+            self.resume_reading()
             self._advance()
 
     def _step(self) -> bool:

@@ -123,6 +123,7 @@ class ClientExchange:
 
     async def finish(self, trailers: Mapping[str, str] | None = None) -> None:
         """End the request; `trailers` need a chunked body. LocalProtocolError for a body shorter than its length."""
+        self._check_connected()
         self._send(self._h1.end(trailers))
         self._finished()
 
@@ -230,6 +231,8 @@ class ClientExchange:
     def _check_connected(self) -> None:
         if self.connection.lost or self.connection.transport is None:
             raise self.error or self.connection.disconnected_error()
+        if self.finished:
+            raise LocalProtocolError(f"{self!r} has been sent; the connection may be carrying another request by now")
 
     def _send(self, data: bytes) -> None:
         head = self._head_bytes

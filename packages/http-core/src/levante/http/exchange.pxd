@@ -50,7 +50,7 @@ cdef class Exchange:
     @cython.locals(data=bytes, tail=bytes)
     cpdef respond(self, int status, object reason, object headers, object body)
     cpdef reset(self)
-    cdef _check_connected(self)
+    cdef _check_open(self)
     cdef _make_head(self, int status, object reason, object headers, Py_ssize_t length)
     @cython.locals(head=bytes)
     cdef _send(self, bytes data)

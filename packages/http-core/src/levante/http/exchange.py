@@ -179,6 +179,7 @@ class Exchange:
 
     def send_informational(self, status: int, headers: Headers = ()) -> None:
         """Send an interim response; HTTP/1.0 peers do not get any."""
+        self._check_open()
         data = self._h1.send_informational(status, headers)
         if self.head.version is _VERSION_11:
             self._write(data)
@@ -196,8 +197,10 @@ class Exchange:
     async def write(self, data: Buffer) -> None:
         """Write a piece of the body; waits while more is unsent than the high-water mark allows.
 
-        PeerDisconnected when the connection is gone; LocalProtocolError beyond Content-Length or where no body may be.
+        PeerDisconnected when the connection is gone; LocalProtocolError beyond Content-Length, where no body may be,
+        and once the answer is finished.
         """
+        self._check_open()
         self._send(self._h1.send_data(data if type(data) is bytes else bytes(data)))
         if self.connection.write_paused:
             await self.connection.wait_writable()
@@ -222,8 +225,9 @@ class Exchange:
 
     async def finish(self, trailers: Mapping[str, str] | None = None) -> None:
         """End the response; `trailers` need a chunked body. LocalProtocolError if the body is shorter than its
-        Content-Length.
+        Content-Length, or finished already.
         """
+        self._check_open()
         self._send(self._h1.end(trailers))
         self.finished = True
 
@@ -241,6 +245,7 @@ class Exchange:
 
     async def sendfile(self, file: BinaryIO, offset: int, count: int) -> None:
         """Write `count` bytes of `file` from `offset` on as body; by the kernel where transport and loop can."""
+        self._check_open()
         h1 = self._h1
         if h1.drops_body():
             return
@@ -267,13 +272,9 @@ class Exchange:
             return 0
         while sent < count:
             try:
-                async with asyncio.timeout(self.connection.write_timeout or None):
-                    step = await send_file(self.connection, file, offset + sent, min(count - sent, SENDFILE_STEP))
+                step = await send_file(self.connection, file, offset + sent, min(count - sent, SENDFILE_STEP))
             except (NotImplementedError, asyncio.SendfileNotAvailableError):
                 break
-            except TimeoutError:
-                self.connection.abort()
-                raise self.connection.disconnected_error() from None
             except (ConnectionError, RuntimeError) as error:
                 raise PeerDisconnected("the connection was lost while a file was sent") from error
             if step == 0:
@@ -293,7 +294,7 @@ class Exchange:
 
         LocalProtocolError before the request's body has been received: its bytes are not the next protocol's.
         """
-        self._check_connected()
+        self._check_open()
         data = self._h1.switch(status, None, headers, date_line(), self._server_line)
         self.status = status
         self.head_sent = True
@@ -329,12 +330,15 @@ class Exchange:
 
     # Beneath.
 
-    def _check_connected(self) -> None:
-        if self.connection.lost:
+    def _check_open(self) -> None:
+        """Refuse what comes too late: the connection may be answering the next request by now."""
+        if self.connection.lost or (self.finished and self.connection.is_closing()):
             raise self.connection.disconnected_error()
+        if self.finished:
+            raise LocalProtocolError(f"{self!r} has been answered; nothing can be sent for it any more")
 
     def _make_head(self, status: int, reason: str | None, headers: Headers, length: int) -> None:
-        self._check_connected()
+        self._check_open()
         if self.continue_due and self._h1.remaining_body():
             self.keep_alive = False  # nobody knows whether the peer will send the body that it announced
         if status >= 300 and self._h1.remaining_body() > _DRAINED_LIMIT:

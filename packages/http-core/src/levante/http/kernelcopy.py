@@ -2,7 +2,8 @@
 the system has that, else (Windows) the event loop's own sendfile. The duplicate is what makes it safe: a transport may
 close at any time, and its number may be another connection's at once; ours stays ours.
 
-Not the loop's own everywhere, for uvloop has none, and asyncio's does not notice that its transport was aborted.
+Not the loop's own everywhere: uvloop has none, asyncio's does not notice that its transport was aborted, and neither
+could tell a peer that is slow from one that has stopped reading.
 """
 
 import asyncio
@@ -10,6 +11,8 @@ import errno
 import io
 import os
 from typing import TYPE_CHECKING, BinaryIO, Final
+
+from .sendqueue import unsent
 
 if TYPE_CHECKING:
     from .links import Link
@@ -29,7 +32,12 @@ async def send_file(link: "Link", file: BinaryIO, offset: int, count: int) -> in
         raise link.disconnected_error()
     if hasattr(os, "sendfile"):
         return await _send_by_hand(link, transport, file, offset, count)
-    sent: int = await asyncio.get_running_loop().sendfile(transport, file, offset, count, fallback=False)
+    try:
+        async with asyncio.timeout(link.write_timeout or None):
+            sent: int = await asyncio.get_running_loop().sendfile(transport, file, offset, count, fallback=False)
+    except TimeoutError:
+        await _end(link)
+        raise link.disconnected_error() from None
     return sent
 
 
@@ -102,19 +110,29 @@ async def _copy(link: "Link", source: int, target: int, offset: int, count: int)
 
 
 async def _until_writable(link: "Link", target: int) -> None:
-    """Wait until the socket takes more, or the connection is lost: our duplicate alone would keep it open."""
+    """Wait until the socket takes more, or the connection is lost: our duplicate alone would keep it open. It takes
+    more when a third of its buffer, which can be megabytes, is empty; meanwhile the peer has to keep its rate.
+    """
     loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[None] = loop.create_future()
+    writable: asyncio.Future[None] = loop.create_future()
 
-    def wake(*_: object) -> None:
-        if not waiter.done():
-            waiter.set_result(None)
+    def wake() -> None:
+        if not writable.done():
+            writable.set_result(None)
 
     closed = loop.create_task(link.wait_closed())
-    closed.add_done_callback(wake)
     loop.add_writer(target, wake)
     try:
-        await waiter
+        while True:
+            before = 0 if link.transport is None else unsent(link.transport)
+            done, _ = await asyncio.wait(
+                (writable, closed), timeout=link.write_timeout or None, return_when=asyncio.FIRST_COMPLETED
+            )
+            if done:
+                return
+            if link.is_stalled(before):
+                await _end(link)
+                raise link.disconnected_error()
     finally:
         loop.remove_writer(target)
         closed.cancel()

@@ -39,7 +39,7 @@ MAX_BACK_TO_BACK: Final = 32
 # Larger bodies are written beside their head instead of being copied behind it.
 MAX_JOINED_BODY: Final = 256 * 1024
 
-# One step of a file transfer: each must make its way within the write timeout.
+# One step of a file transfer: no byte of it passes through Python, so it only says how often that is looked after.
 SENDFILE_STEP: Final = 512 * 1024
 
 

@@ -41,5 +41,6 @@ cdef class Link:
     cdef _arm(self, double when)
     @cython.locals(read=double, write=double)
     cdef _rearm(self)
+    cpdef bint is_stalled(self, Py_ssize_t before) except -1
     cdef _stalled(self)
     cdef _expired(self)

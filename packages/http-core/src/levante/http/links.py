@@ -128,8 +128,12 @@ class Link:
         waiter = self.loop.create_future()
         if self._closed_waiters is None:
             self._closed_waiters = []
-        self._closed_waiters.append(waiter)
-        await waiter
+        waiters = self._closed_waiters
+        waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            waiters.remove(waiter)
 
     def _close_transport(self) -> None:
         """Close once everything is sent, or abort when that makes no progress."""
@@ -232,7 +236,7 @@ class Link:
         moment = now() + _EARLY
         if self._write_deadline and moment >= self._write_deadline:
             self._write_deadline = 0.0
-            if self._unsent - unsent(self.transport) < self._least_sent:
+            if self.is_stalled(self._unsent):
                 self._stalled()
                 return
             self._watch_writing()
@@ -247,6 +251,12 @@ class Link:
         write = self._write_deadline
         if self._timer is None and (read or write):
             self._arm(write if not read or (write and write < read) else read)
+
+    def is_stalled(self, before: int) -> bool:
+        """Whether the peer has taken too little of the bytes that were unsent `write_timeout` seconds ago, none having
+        been written since.
+        """
+        return self.transport is None or before - unsent(self.transport) < self._least_sent
 
     def _stalled(self) -> None:
         """The peer has taken too little of what we wrote for as long as it may."""

@@ -134,6 +134,8 @@ class Outgoing:
             block = field_block(headers, _FRAMING)
             framing = ""
             self._framed = _FRAMED_NONE
+            if method == "CONNECT" and status < 300:
+                keep_alive = False  # what the peer sends now is for the tunnel, and must not be taken for requests
         else:
             block = field_block(headers)
             framing = self._frame(block, length, method == "HEAD", self._peer_speaks_11())
