@@ -17,6 +17,7 @@ from enum import Enum
 from pathlib import Path
 
 PERF = ("perf", "stat", "-x,", "-e", "instructions:u")
+PERF_ENDS = 10.0  # seconds; it has nothing left to do but to print one line
 PERF_ATTACHES = 0.3  # seconds; perf does not say when it has attached, and what it misses is a constant at most
 TICKS = os.sysconf("SC_CLK_TCK")
 SUMMARY = re.compile(r"^summary: (\d+)$", re.MULTILINE)
@@ -93,7 +94,11 @@ def perf(pids: list[int]) -> Iterator[Tally]:
         time.sleep(PERF_ATTACHES)
         yield tally
         process.send_signal(signal.SIGINT)
-        text = process.communicate()[1].strip()
+        try:
+            text = process.communicate(timeout=PERF_ENDS)[1].strip()
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise SystemExit(f"perf did not end within {PERF_ENDS:g} s of SIGINT; use COUNT=callgrind") from None
     first = text.split(",")[0]
     if not first.isdigit():
         raise SystemExit(f"perf gave {text!r}; expected a count first")

@@ -25,10 +25,15 @@ ROOT = Path(__file__).resolve().parent.parent
 GREETED = b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, world!"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHello\r\n8\r\n, world!\r\n0\r\n\r\n"
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
-PERF = """#!/bin/sh
-case "$*" in *" true") echo "1,,instructions:u" >&2; exit 0;; esac
-trap 'echo "123456,,instructions:u,1,100.00,," >&2; exit 0' INT
-while :; do sleep 0.02; done
+# As perf does, it hears SIGINT also where that was ignored before it began, as in a background job.
+PERF = f"""#!{sys.executable}
+import signal, sys
+if sys.argv[-1] == "true":
+    print("1,,instructions:u", file=sys.stderr)
+    sys.exit()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+signal.sigwait([signal.SIGINT])
+print("123456,,instructions:u,1,100.00,,", file=sys.stderr)
 """
 
 
@@ -143,6 +148,7 @@ def test_perf_counts_a_phase_of_a_process(tmp_path: Path, monkeypatch: pytest.Mo
     perf.write_text(PERF)
     perf.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(counters, "PERF_ATTACHES", 2.0)  # a Python that stands in for it takes longer to begin
     assert counters.why_no_perf() is None
     with counters.perf([os.getpid()]) as tally:
         assert tally.instructions is None
