@@ -75,7 +75,7 @@ def test_an_interrupted_run_reports_what_it_has(tmp_path: Path) -> None:
         output = process.communicate(timeout=60)[0]
     assert process.returncode == 0
     assert "interrupted" in output
-    assert {row["subject"] for row in json.loads((tmp_path / "latest.json").read_text())["rows"]} == {"levante"}
+    assert "levante" in {row["subject"] for row in json.loads((tmp_path / "latest.json").read_text())["rows"]}
 
 
 @contextmanager
