@@ -69,3 +69,9 @@ async def test_stream_events(serve: Any) -> None:
     await peer.send(b"GET /ticks HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 4\r\n\r\n")
     async with asyncio.timeout(5):
         assert b"id: 5\r\ndata: tick 5\r\n" in await peer.reader.readuntil(b"tick 5\r\n")
+
+
+@pytest.mark.parity("L12")
+async def test_render_templates(serve: Any) -> None:
+    served = await serve(examples("render-templates")["app"])
+    assert (await served.get("/?name=<ann>")).text == "Hello, &lt;ann&gt;: / /static/site.css"

@@ -1,3 +1,4 @@
+import functools
 from typing import Any
 
 import jinja2
@@ -30,6 +31,7 @@ async def page(serve: Any, handler: Any, *, middlewares: Any = (), **options: An
     return await (await serve(app)).get("/")
 
 
+@pytest.mark.parity("L12")
 async def test_the_decorator(serve: Any) -> None:
     @templating.template("hello.html", status=201)
     async def handler(request: web.Request) -> dict[str, str]:
@@ -40,6 +42,7 @@ async def test_the_decorator(serve: Any) -> None:
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
 
 
+@pytest.mark.parity("L12")
 async def test_the_decorator_on_a_view(serve: Any) -> None:
     class Page(web.View):
         @templating.template("request.html")
@@ -49,6 +52,7 @@ async def test_the_decorator_on_a_view(serve: Any) -> None:
     assert (await page(serve, Page)).text == "/ True"
 
 
+@pytest.mark.parity("L12")
 async def test_a_response_passes_through(serve: Any) -> None:
     @templating.template("hello.html")
     async def handler(request: web.Request) -> web.Response:
@@ -57,6 +61,7 @@ async def test_a_response_passes_through(serve: Any) -> None:
     assert (await page(serve, handler)).text == "own"
 
 
+@pytest.mark.parity("L12")
 async def test_rendering_by_hand(serve: Any) -> None:
     async def handler(request: web.Request) -> web.Response:
         assert templating.render_string("hello.html", request, {"name": "x"}) == "hello x"
@@ -66,6 +71,7 @@ async def test_rendering_by_hand(serve: Any) -> None:
     assert (answer.status, answer.body) == (404, "hello é".encode("latin-1"))
 
 
+@pytest.mark.parity("L12")
 async def test_an_asynchronous_environment(serve: Any) -> None:
     @templating.template("hello.html")
     async def handler(request: web.Request) -> dict[str, str]:
@@ -75,6 +81,7 @@ async def test_an_asynchronous_environment(serve: Any) -> None:
     assert (await page(serve, handler, enable_async=True)).text == "hello hello x"
 
 
+@pytest.mark.parity("L12")
 async def test_functions(serve: Any) -> None:
     @templating.template("url.html")
     async def handler(request: web.Request) -> dict[str, str]:
@@ -83,6 +90,7 @@ async def test_functions(serve: Any) -> None:
     assert (await page(serve, handler)).text == "/items/5?a=b /items/x /static/site.css"
 
 
+@pytest.mark.parity("L12")
 async def test_filters(serve: Any) -> None:
     @templating.template("filter.html")
     async def handler(request: web.Request) -> dict[str, str]:
@@ -91,6 +99,7 @@ async def test_filters(serve: Any) -> None:
     assert (await page(serve, handler, filters={"shout": str.upper})).text == "X"
 
 
+@pytest.mark.parity("L12")
 async def test_the_nonce(serve: Any) -> None:
     @templating.template("nonce.html")
     async def handler(request: web.Request) -> dict[str, str]:
@@ -102,6 +111,7 @@ async def test_the_nonce(serve: Any) -> None:
     assert f"'nonce-{nonce}'" in answer.headers["Content-Security-Policy"]
 
 
+@pytest.mark.parity("L12")
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_context_processors(serve: Any, asynchronous: bool) -> None:
     def plain(request: web.Request) -> dict[str, str]:
@@ -121,6 +131,7 @@ async def test_context_processors(serve: Any, asynchronous: bool) -> None:
     assert answer.text == ("p / own" if asynchronous else "p  own")
 
 
+@pytest.mark.parity("L12")
 async def test_a_sub_application_uses_the_templates_around_it(serve: Any) -> None:
     @templating.template("hello.html")
     async def handler(request: web.Request) -> dict[str, str]:
@@ -133,6 +144,7 @@ async def test_a_sub_application_uses_the_templates_around_it(serve: Any) -> Non
     assert (await (await serve(app)).get("/sub/")).text == "hello sub"
 
 
+@pytest.mark.parity("L12")
 async def test_mistakes(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
     async def handler(request: web.Request) -> web.Response:
         templating.render_template("none.html", request, {})
@@ -169,6 +181,7 @@ async def test_mistakes(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert "templates are not set up" in caplog.text
 
 
+@pytest.mark.parity("L12")
 async def test_static_needs_an_address(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
     @templating.template("url.html")
     async def handler(request: web.Request) -> dict[str, str]:
@@ -179,3 +192,82 @@ async def test_static_needs_an_address(serve: Any, caplog: pytest.LogCaptureFixt
     app.router.add_get("/{id}", handler, name="item")
     assert (await (await serve(app)).get("/x")).status == 500
     assert "static_root_key" in caplog.text
+
+
+@pytest.mark.parity("L12")
+async def test_nested_applications(serve: Any) -> None:
+    """The sub-application has its own environment and processors, and sees those around it."""
+
+    class Waiting:
+        async def __call__(self, request: web.Request, *, name: str = "waited") -> dict[str, str]:
+            return {name: "w"}
+
+    def inner_plain(request: web.Request) -> dict[str, str]:
+        return {"name": "inner"}
+
+    @templating.template("page.html")
+    async def handler(request: web.Request) -> dict[str, str]:
+        return {}
+
+    text = (
+        "{{ url('item', id=5) }} {{ url('own') }} {{ static('a.css') }} {{ plain }} {{ waited }} {{ more }} {{ name }}"
+    )
+    app, sub = web.Application(), web.Application()
+    set_up(app, context_processors=[lambda request: {"plain": "p", "name": "outer"}, Waiting()])
+    more = functools.partial(Waiting(), name="more")
+    templating.setup(sub, loader=jinja2.DictLoader({"page.html": text}), context_processors=[inner_plain, more])
+    app[templating.static_root_key] = "/static"
+    app.router.add_get("/items/{id}", handler, name="item")
+    sub.router.add_get("/", handler, name="own")
+    app.add_subapp("/sub", sub)
+    answer = await (await serve(app)).get("/sub/")
+    assert answer.text == "/items/5 /sub/ /static/a.css p w w inner"
+
+
+@pytest.mark.parity("L12")
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("url('item', id=none)", "got id=None"),
+        ("url('item', id=true)", "got id=True"),
+        ("url('item', id=1.5)", "got id=1.5"),
+        ("url('nothing')", "no route is named 'nothing'"),
+    ],
+)
+async def test_urls_that_cannot_be(serve: Any, caplog: pytest.LogCaptureFixture, call: str, message: str) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return templating.render_template("page.html", request, {})
+
+    app = web.Application()
+    templating.setup(app, loader=jinja2.DictLoader({"page.html": f"{{{{ {call} }}}}"}))
+    app.router.add_get("/{id}", handler, name="item")
+    assert (await (await serve(app)).get("/x")).status == 500
+    assert message in caplog.text
+
+
+@pytest.mark.parity("L12")
+async def test_two_environments_of_one_application(serve: Any) -> None:
+    key: web.AppKey[jinja2.Environment] = web.AppKey("texts")
+
+    @templating.template("mail.txt", app_key=key)
+    async def handler(request: web.Request) -> dict[str, str]:
+        return {"name": "<b>"}
+
+    app = web.Application()
+    set_up(app)
+    loader = jinja2.DictLoader({"mail.txt": "dear {{ name }}"})
+    environment = templating.setup(app, app_key=key, loader=loader, autoescape=False)
+    assert templating.get_env(app, app_key=key) is environment
+    app.router.add_get("/", handler)
+    assert (await (await serve(app)).get("/")).text == "dear <b>"
+
+
+@pytest.mark.parity("L12")
+async def test_no_context_and_methods_of_other_classes(serve: Any) -> None:
+    class Pages:
+        @templating.template("hello.html", encoding="utf-16")
+        async def show(self, request: web.Request) -> None:
+            return None
+
+    answer = await page(serve, Pages().show)
+    assert (answer.body.decode("utf-16"), answer.headers["Content-Type"]) == ("hello ", "text/html; charset=utf-16")

@@ -67,7 +67,7 @@ def setup(
     processors = tuple(context_processors)
     if processors:
         app[CONTEXT_PROCESSORS_KEY] = processors
-        if any(inspect.iscoroutinefunction(processor) for processor in processors):
+        if any(_waits(processor) for processor in processors):
             app.middlewares.append(context_processors_middleware)
     return environment
 
@@ -161,9 +161,9 @@ async def context_processors_middleware(request: Request, handler: "Handler") ->
     processed = request.get(_PROCESSED)
     if processed is None:
         processed = request[_PROCESSED] = {}
-    for processor in request.config_dict.get(CONTEXT_PROCESSORS_KEY) or ():
-        if inspect.iscoroutinefunction(processor):
-            processed.update(await processor(request))
+    for processor in request.app.get(CONTEXT_PROCESSORS_KEY) or ():
+        if _waits(processor):
+            processed.update(_checked(await processor(request), processor))  # type: ignore[misc]  # as _waits() says
     return await handler(request)
 
 
@@ -195,34 +195,63 @@ def _prepare(
 
 
 def _added(request: Request) -> dict[str, Any]:
+    """What the context processors give: those of the application, and before them those of the ones around it."""
     added: dict[str, Any] = {}
-    for processor in request.config_dict.get(CONTEXT_PROCESSORS_KEY) or ():
-        if not inspect.iscoroutinefunction(processor):
-            part = processor(request)
-            if not isinstance(part, Mapping):
-                raise TypeError(f"a context processor gives a mapping; {processor!r} gave {part!r}")
-            added.update(part)
+    for app in _apps(request):
+        for processor in app.get(CONTEXT_PROCESSORS_KEY) or ():
+            if not _waits(processor):
+                added.update(_checked(processor(request), processor))
     processed = request.get(_PROCESSED)
     if processed is not None:
         added.update(processed)
     return added
 
 
+def _waits(processor: ContextProcessor) -> bool:
+    function: object = processor
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004  # its type does not matter
+
+
+def _checked(part: object, processor: ContextProcessor) -> Context:
+    if not isinstance(part, Mapping):
+        raise TypeError(f"a context processor gives a mapping; {processor!r} gave {part!r}")
+    return part
+
+
+def _apps(request: Request) -> tuple[Application, ...]:
+    """The applications from the root down to the current one."""
+    apps = request.match_info.apps
+    return apps[: apps.index(request.app) + 1]
+
+
 @jinja2.pass_context
 def url_function(
     context: jinja2.runtime.Context, route_name: str, query_: Mapping[str, str] | None = None, **parts: str | int
 ) -> URL:
-    """In templates: `{{ url("item", id=item.id, query_={"page": "2"}) }}`, the URL of a named route."""
-    app: Application = context["app"]
-    url = app.router[route_name].url_for(**{name: str(value) for name, value in parts.items()})
+    """In templates: `{{ url("item", id=item.id, query_={"page": "2"}) }}`, the URL of a named route, of the current
+    application or else of the nearest one around it that has the name. TypeError for a part that is no str or int,
+    KeyError for an unknown name.
+    """
+    given: Mapping[str, object] = parts  # of templates, which nobody checks
+    for name, value in given.items():
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            raise TypeError(f"a part of a URL is a str or an int; {route_name!r} got {name}={value!r}")
+    apps: list[Application] = [context["app"], *reversed(_apps(context["request"])[:-1])]
+    resource = next((app.router[route_name] for app in apps if route_name in app.router), None)
+    if resource is None:
+        raise KeyError(f"no route is named {route_name!r}")
+    url = resource.url_for(**{name: str(value) for name, value in parts.items()})
     return url if query_ is None else url.with_query(query_)
 
 
 @jinja2.pass_context
 def static_function(context: jinja2.runtime.Context, static_file_path: str) -> str:
-    """In templates: `{{ static("site.css") }}`, the URL of a file below `app[static_root_key]`."""
-    app: Application = context["app"]
-    root = app.get(static_root_key)
+    """In templates: `{{ static("site.css") }}`, the URL of a file below `app[static_root_key]`: of the current
+    application, or else of the nearest one around it.
+    """
+    root = context["request"].config_dict.get(static_root_key)
     if root is None:
         raise RuntimeError(
             'static files have no address yet: set app[levante.web.templating.static_root_key] = "/static"'
