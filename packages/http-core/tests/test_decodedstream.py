@@ -317,6 +317,33 @@ class TestThreads:
         raw.feed_eof()
         assert read + await content.read() == NOISE[:50_000]
 
+    @pytest.mark.parametrize("at_once", [False, True])
+    async def test_what_a_cancelled_reader_left_behind_comes_first(self, at_once: bool) -> None:
+        """It needs no more input, and what is decoded without waiting comes behind it."""
+        threads = watched()
+        packed = gzip.compress(NOISE[:50_000])
+        raw = raw_stream(packed[:-2000], eof=False)
+        content = DecodedStream(raw, threads.install(), limit=1 << 16)
+        threads.go.clear()
+        task = asyncio.ensure_future(content.readany())
+        while not threads.used:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        threads.go.set()
+        while content._work.is_running:
+            await asyncio.sleep(0)
+        if at_once:
+            raw.feed_data(packed[-2000:])
+            raw.feed_eof()
+            read = content.read_nowait()
+        else:
+            read = await asyncio.wait_for(content.readany(), 10)
+            raw.feed_data(packed[-2000:])
+            raw.feed_eof()
+        assert len(read) > 40_000
+        assert read + await content.read() == NOISE[:50_000]
+
     async def test_letting_go_while_a_thread_works(self) -> None:
         threads = watched()
         content = DecodedStream(raw_stream(gzip.compress(NOISE)), threads.install(), limit=1 << 16)

@@ -209,6 +209,35 @@ async def test_a_resource_of_another_kind() -> None:
     assert await resolve(router, "GET", "/foreign/a") == {"x": "?"}
 
 
+class InnerFirst(web.PlainResource):
+    """Answers requests from the inside by a route of its own."""
+
+    async def resolve(self, request: web.Request) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
+        if "X-Inside" in request.headers:
+            return web.UrlMappingMatchInfo({}, web.ResourceRoute("GET", inside, self)), {"GET"}
+        return await super().resolve(request)
+
+
+async def inside(_: web.Request) -> web.Response:
+    return web.Response(text="inside")
+
+
+async def outside(_: web.Request) -> web.Response:
+    return web.Response(text="outside")
+
+
+@pytest.mark.parity("S3")
+async def test_a_resource_with_its_own_way_to_match(serve: Any) -> None:
+    """No shortcut passes it by: neither for literal paths nor for resources that need no awaiting."""
+    app = web.Application()
+    resource = InnerFirst("/a")
+    resource.add_route("GET", outside)
+    app.router.register_resource(resource)
+    served = await serve(app)
+    assert (await served.get("/a")).body == b"outside"
+    assert (await served.get("/a", X_Inside="1")).body == b"inside"
+
+
 @pytest.mark.parity("S1", "S2")
 def test_a_mistyped_option_is_an_error() -> None:
     router = web.UrlDispatcher()

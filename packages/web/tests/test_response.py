@@ -143,7 +143,8 @@ async def test_a_body_is_closed_when_the_client_goes_away(serve: Any) -> None:
 
 
 @pytest.mark.parity("S29")
-async def test_statuses_without_a_body_send_none(serve: Any) -> None:
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_statuses_without_a_body_send_none(serve: Any, method: str) -> None:
     async def handler(request: web.Request) -> web.Response:
         response = web.Response(status=int(request.path[1:]), text="dropped")
         if request.query:
@@ -153,7 +154,7 @@ async def test_statuses_without_a_body_send_none(serve: Any) -> None:
     served = await serve(handler)
     for path in ("/204", "/304", "/204?1=1", "/304?1=1"):
         peer = await served.connect()
-        await peer.send(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        await peer.send(f"{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
         data = await peer.reader.read()
         assert data.startswith(b"HTTP/1.1 " + path[1:4].encode())
         assert b"dropped" not in data
@@ -268,3 +269,16 @@ async def test_a_payload_is_closed_however_sending_ends(
         await peer.reader.read()
     await served.runner.cleanup()
     assert files[0].closed
+
+
+@pytest.mark.parity("S31")
+async def test_a_response_is_for_one_request(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
+    once = web.Response(text="once")
+
+    async def handler(_: web.Request) -> web.Response:
+        return once
+
+    served = await serve(handler)
+    assert (await served.get("/")).body == b"once"
+    assert (await served.get("/")).status == 500
+    assert "was already used for another request" in caplog.text

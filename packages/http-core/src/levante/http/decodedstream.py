@@ -93,7 +93,7 @@ class DecodedStream(StreamReader):
 
     async def _pull(self, *, by_chunk: bool) -> None:
         decoder = self._decoder
-        if self._work.is_running:  # a reader that was cancelled has left it behind
+        if self._work.has_left:  # by a reader that was cancelled
             piece = await self._work.settle()
         elif decoder is not None and decoder.has_more:
             piece = await self._decode(decoder, b"", in_thread=self._much_is_left)
@@ -114,6 +114,9 @@ class DecodedStream(StreamReader):
             return
         try:
             decoder = self._decoder
+            if self._work.has_left:
+                self._take_in(self._work.take())
+                return
             data = b"" if decoder is not None and decoder.has_more else self._raw.read_nowait(DECODED_CHUNK)
             self._take_in(data if decoder is None else decoder.decompress(data))
         except Exception as error:  # noqa: BLE001 - it is handed to whoever reads

@@ -24,11 +24,16 @@ class OrderedWork:
         """Whether a step is in a thread: the coder must not be touched, nor asked."""
         return self._running is not None
 
+    @property
+    def has_left(self) -> bool:
+        """Whether a cancelled caller has left something behind, or will have."""
+        return self._running is not None or bool(self._ready) or self._failure is not None
+
     async def run(self, work: Callable[[bytes], bytes], data: bytes, *, in_thread: bool) -> bytes:
         """`work(data)` after all steps before it, together with what a cancelled caller did not get. Raises what the
         work raises, or what the work of a cancelled caller raised.
         """
-        waiting = await self.settle() if self._running is not None else self._take()
+        waiting = await self.settle() if self._running is not None else self.take()
         if not in_thread:
             done = work(data)
         else:
@@ -37,14 +42,14 @@ class OrderedWork:
             self._running = running
             running.add_done_callback(self._done)
             await asyncio.wait((running,))  # which leaves the step alone when this caller is cancelled
-            done = self._take()
+            done = self.take()
         return waiting + done if waiting else done
 
     async def settle(self) -> bytes:
         """Wait for a step that runs in a thread, and return what nobody has got yet."""
         while self._running is not None:
             await asyncio.wait((self._running,))
-        return self._take()
+        return self.take()
 
     def _done(self, running: "asyncio.Future[bytes]") -> None:
         self._running = None
@@ -52,7 +57,8 @@ class OrderedWork:
         if self._failure is None and not running.cancelled():
             self._ready += running.result()
 
-    def _take(self) -> bytes:
+    def take(self) -> bytes:
+        """What nobody has got yet; raises what the work of a cancelled caller raised."""
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure

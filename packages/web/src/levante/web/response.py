@@ -11,7 +11,7 @@ from multidict import CIMultiDict
 
 from levante.http.limits import EXECUTOR_THRESHOLD
 from levante.http.payloads import Payload, get_payload
-from levante.http.status import has_empty_body
+from levante.http.status import has_empty_body, is_bodiless
 from levante.http.writers import Headers
 
 from .compression import ContentCoding
@@ -229,6 +229,8 @@ class Response(StreamResponse):
                     await self._begin(request)
                 else:
                     self._respond(request, body)
+            elif self._request is not None:
+                self._claim(request)
             if not self._finished:
                 await super().deliver(request)
             elif self._exchange is not None:
@@ -249,11 +251,7 @@ class Response(StreamResponse):
     def _respond(self, request: "BaseRequest", body: bytes) -> None:
         headers: Headers = self._initial
         status = self._status
-        if (
-            (status != 200 or request.method == "CONNECT")
-            and request.method != "HEAD"
-            and has_empty_body(request.method, status)
-        ):
+        if (status != 200 and is_bodiless(status)) or (request.method == "CONNECT" and status < 300):
             body = b""
         elif body and not headers:
             self._add_defaults(request)

@@ -206,7 +206,9 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
             key = resource.index_key
         else:
             key = _index_key(resource.canonical)
-        find = resource.find if isinstance(resource, Resource) else None
+        find = None
+        if isinstance(resource, Resource) and type(resource).resolve is FindingResource.resolve:
+            find = resource.find
         self._awaits |= find is None
         self._index.setdefault(key, []).append((resource, find))
         self._inherited = None
@@ -370,7 +372,7 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         """Note the paths that the index gives to a plain resource without another kind having a say before it."""
         for filed in self._index.values():
             for resource, _ in filed:
-                if not isinstance(resource, PlainResource):
+                if type(resource) is not PlainResource:  # a subclass may have its own way to match
                     break
                 if "%" not in resource.path and "?" not in resource.path:
                     self._literal.setdefault(resource.path, resource.routes)
