@@ -82,8 +82,9 @@ def server(service: Service) -> Iterator[DevServer]:
         running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """For a module, not the session: while it is there its event loop runs, and no test can run another."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=tool("chromium"), args=CHROMIUM_FLAGS)
         yield chromium
