@@ -125,19 +125,20 @@ def receive(
 
 
 def every_split(data: bytes) -> Iterator[list[bytes]]:
-    """Whole, byte by byte, in two at every byte, and at random cuts; what is long only near its ends, and what is a
-    hundred thousand bytes and more, of which each pass takes seconds where lines are counted, at a few places.
+    """Whole, byte by byte, in two at every byte, and at random cuts; what is long only near its ends, and what is
+    ten thousand bytes and more, of which each pass takes a second where lines are counted, at a few places.
     """
     size = len(data)
     yield whole(data)
     points: Iterable[int] = range(1, size)
     if size > 500:
         points = [*range(1, 100), *range(size - 100, size)]
+    if size >= 10_000:
+        points = (1, size // 2, size - 1)
     if size < 100_000:
         yield bytewise(data)
     else:
         yield [data[start : start + 61] for start in range(0, size, 61)]
-        points = (1, size // 2, size - 1)
     for point in points:
         yield [data[:point], data[point:]]
     for seed in range(5 if size < 100_000 else 1):
