@@ -359,7 +359,8 @@ class TestResponding:
 
     def test_connect_2xx_has_no_body(self) -> None:
         connection = answering(b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n")
-        assert connection.send_response(200, None, [("Content-Length", "1")], 1) == b"HTTP/1.1 200 OK\r\n\r\n"
+        answer = connection.send_response(200, None, [("Content-Length", "1")], 1)
+        assert answer == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 
     def test_an_error_is_answered_without_a_request(self) -> None:
         connection = Connection(Role.SERVER)
