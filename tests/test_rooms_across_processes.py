@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from processes import free_port
 from redis_servers import RedisServer
 
+from levante import web
 from levante.client import Backoff, ClientSession, reconnecting
 
 PROGRAM = """
@@ -196,3 +199,23 @@ async def test_a_server_is_killed_and_comes_back(members: list[Member], servers:
     await until(lambda: one.joined == 2)
     await each_hears_the_other(members)
     assert two.joined == 1
+
+
+async def test_the_application_of_the_guide_broadcasts_to_a_room() -> None:
+    guide = Path(__file__).parents[1] / "docs" / "how-to" / "use-rooms.md"
+    program = re.findall(r"```python\n(.*?)```", guide.read_text(), re.DOTALL)[0]
+    names: dict[str, Any] = {}
+    exec(compile(program, "use-rooms.md", "exec"), names)  # our own page
+    runner = web.AppRunner(names["app"])
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"ws://127.0.0.1:{runner.addresses[0][1]}/chat/"
+    async with ClientSession() as session:
+        one, two, other = [await session.ws_connect(url + room) for room in ("a", "a", "b")]
+        await until(lambda: names["rooms"].count() == 3)
+        await one.send_str("hello")
+        assert await two.receive_str() == "hello"
+        reading = [asyncio.create_task(ws.receive()) for ws in (one, two, other)]
+        await runner.cleanup()
+        assert [(await read).data for read in reading] == [1001] * 3
