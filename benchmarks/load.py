@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 TIMEOUT = 60  # seconds; under valgrind an answer may take some
 READ_SIZE = 1024 * 1024
@@ -18,7 +18,7 @@ HTTP_OK = b"HTTP/1.1 200 "
 HEAD_END = b"\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 UPGRADE = (
-    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 SWITCHED = b"HTTP/1.1 101 "
@@ -49,7 +49,7 @@ class Load:
 class Connection:
     """A socket, and the answer that is arriving on it."""
 
-    def __init__(self, port: int, is_right: Callable[[bytes], bool], *, is_websocket: bool) -> None:
+    def __init__(self, port: int, is_right: Callable[[bytes], bool], *, is_websocket: bool, path: str = "/ws") -> None:
         self.socket = connect(port)
         self.started = 0.0
         self.is_right = is_right
@@ -60,13 +60,13 @@ class Connection:
         self.got = 0
         if is_websocket:
             try:
-                self.upgrade()
+                self.upgrade(path)
             except WrongAnswer:
                 self.close()
                 raise
 
-    def upgrade(self) -> None:
-        self.socket.sendall(UPGRADE)
+    def upgrade(self, path: str) -> None:
+        self.socket.sendall(f"GET {path} HTTP/1.1\r\n".encode() + UPGRADE)
         answer = b""
         while HEAD_END not in answer:
             answer += self.receive()
@@ -200,6 +200,36 @@ class Generator:
         seconds = clock() - begun
         poller.close()
         return summary(times, seconds)
+
+
+class Broadcaster:
+    """Has the first of `connections` say something that all of them get, itself too, and waits for the last one."""
+
+    def __init__(self, connections: list[Connection], request: bytes) -> None:
+        self.connections = connections
+        self.request = request
+
+    def run(self, budget: Budget) -> Load:
+        """The latencies are those of whole broadcasts, to the last member; the count is of messages that came."""
+        clock, poller = time.perf_counter, select.epoll()
+        by_number = {connection.socket.fileno(): connection for connection in self.connections}
+        for number in by_number:
+            poller.register(number, select.EPOLLIN)
+        times: list[float] = []
+        begun = clock()
+        while len(times) * len(by_number) < budget.count and clock() < begun + budget.seconds:
+            started = clock()
+            self.connections[0].socket.sendall(self.request)
+            missing = len(by_number)
+            while missing:
+                ready = poller.poll(TIMEOUT)
+                if not ready:
+                    raise WrongAnswer(f"{missing} members got nothing within {TIMEOUT} seconds")
+                missing -= sum(by_number[number].take() for number, _ in ready)
+            times.append(clock() - started)
+        seconds = clock() - begun
+        poller.close()
+        return replace(summary(times, seconds), count=len(times) * len(by_number))
 
 
 def summary(times: list[float], seconds: float) -> Load:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from catalogue import FLOOR, Subject
 from counters import Count, Tally, callgrind, cpu_seconds, own_memory, peak_memory, perf, under_callgrind
-from load import Budget, Connection, Generator, Load, WrongAnswer
+from load import Broadcaster, Budget, Connection, Generator, Load, WrongAnswer
 from programs import Program, running
 from workloads import BROWSER_HEAD, Kind, Workload
 
@@ -131,7 +131,7 @@ def floor_for(plan: Plan, work: Workload) -> Iterator[int | None]:
 
 def phases(program: Program, work: Workload) -> AbstractContextManager[Phase]:
     """What does as much of the work as a budget says, as often as it is called."""
-    if work.kind in (Kind.SERVER, Kind.IDLE):
+    if work.kind in (Kind.SERVER, Kind.IDLE, Kind.BROADCAST):
         return served(program.port, work)
     if work.kind is Kind.CLIENT:
         return nullcontext(ordered(program, method=work.method, at_once=work.connections))
@@ -145,6 +145,11 @@ def ordered(program: Program, **order: object) -> Phase:
 @contextmanager
 def served(port: int, work: Workload) -> Iterator[Phase]:
     with opened(port, work, work.connections) as connections:
+        if work.kind is Kind.BROADCAST:
+            broadcaster = Broadcaster(connections, work.request)
+            broadcaster.run(Budget(1, UNBOUNDED))
+            yield broadcaster.run
+            return
         for connection in connections:
             connection.ask(work.request)
         yield Generator(connections, work.request).run
@@ -152,7 +157,9 @@ def served(port: int, work: Workload) -> Iterator[Phase]:
 
 @contextmanager
 def opened(port: int, work: Workload, count: int) -> Iterator[list[Connection]]:
-    connections = [Connection(port, work.is_right, is_websocket=work.is_websocket) for _ in range(count)]
+    connections = [
+        Connection(port, work.is_right, is_websocket=work.is_websocket, path=work.path) for _ in range(count)
+    ]
     try:
         yield connections
     finally:

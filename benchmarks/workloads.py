@@ -6,7 +6,7 @@ A measurement by the clock lasts SECONDS; one that counts instructions under val
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 CONNECTIONS = 8  # each with one request in flight: a server is never idle, and batches are small
@@ -26,6 +26,7 @@ ITEM = {"id": 42, "name": "a thing", "tags": ["red", "round"], "price": 12.5}
 BLOB = bytes(range(256)) * 256  # the download and the static file
 UPLOAD_SIZE = 10 * 1024 * 1024
 STATIC_NAME = "file.bin"
+MEMBERS = 1000
 MASK = b"\x01\x02\x03\x04"
 
 
@@ -34,13 +35,15 @@ class Kind(Enum):
 
     SERVER = "a server answers requests"
     IDLE = "a server keeps connections"
+    BROADCAST = "a server sends what one says to all"
     CLIENT = "a client sends requests"
     PARSER = "a parser parses"
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One piece of work; `request` and `is_right` (of the body of an answer) are a server's."""
+    """One piece of work; `request` and `is_right` (of the body of an answer) are a server's. Of a broadcast every
+    message that a member gets counts."""
 
     key: str
     title: str
@@ -48,6 +51,7 @@ class Workload:
     request: bytes = b""
     is_right: Callable[[bytes], bool] = GREETING.__eq__
     is_websocket: bool = False
+    path: str = "/ws"  # of the WebSocket
     connections: int = CONNECTIONS
     counted: int = COUNTED
     method: str = "GET"
@@ -82,7 +86,12 @@ def echo(key: str, title: str, size: int, counted: int) -> Workload:
 def text_message(payload: bytes) -> bytes:
     """A masked text frame, as a browser sends it."""
     size = len(payload)
-    length = bytes([0x80 | size]) if size < 126 else b"\xff" + size.to_bytes(8, "big")
+    if size < 126:
+        length = bytes([0x80 | size])
+    elif size < 2**16:
+        length = b"\xfe" + size.to_bytes(2, "big")
+    else:
+        length = b"\xff" + size.to_bytes(8, "big")
     masked = int.from_bytes(payload, "big") ^ int.from_bytes((MASK * (size // 4 + 1))[:size], "big")
     return b"\x81" + length + MASK + masked.to_bytes(size, "big")
 
@@ -90,6 +99,11 @@ def text_message(payload: bytes) -> bytes:
 def websocket(key: str, title: str, size: int, counted: int) -> Workload:
     payload = (b"levante " * (size // 8 + 1))[:size]
     return Workload(key, title, Kind.SERVER, text_message(payload), payload.__eq__, is_websocket=True, counted=counted)
+
+
+def broadcast(key: str, title: str, size: int, counted: int) -> Workload:
+    room = websocket(key, title, size, counted)
+    return replace(room, kind=Kind.BROADCAST, connections=MEMBERS, path="/room")
 
 
 def client(key: str, title: str, method: str, at_once: int) -> Workload:
@@ -116,6 +130,7 @@ WORKLOADS = (
     Workload("idle", "idle keep-alive connection", Kind.IDLE, get("/")),
     websocket("ws-64", "WebSocket echo, 64 bytes", 64, COUNTED),
     websocket("ws-64k", "WebSocket echo, 64 KiB", 65536, 200),
+    broadcast("broadcast", "broadcast, 200 bytes to 1,000", 200, 20 * MEMBERS),
     Workload("idle-ws", "idle WebSocket", Kind.IDLE, text_message(GREETING), is_websocket=True),
     client("client-get", "client GET", "GET", 1),
     client("client-get-32", "client GET, 32 at once", "GET", 32),

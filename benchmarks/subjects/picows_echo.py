@@ -6,6 +6,8 @@ import settings
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
+members: set[WSTransport] = set()
+
 
 class Echo(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -13,15 +15,31 @@ class Echo(WSListener):
             transport.send_close(frame.get_close_code())
             transport.disconnect()
         else:
-            transport.send(frame.msg_type, frame.get_payload_as_bytes())
+            self.on_message(transport, frame.msg_type, frame.get_payload_as_bytes())
+
+    def on_message(self, sender: WSTransport, kind: WSMsgType, payload: bytes) -> None:
+        sender.send(kind, payload)
 
 
-def echo(_: WSUpgradeRequest) -> WSListener:
-    return Echo()
+class Member(Echo):
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        members.add(transport)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        members.discard(transport)
+
+    def on_message(self, sender: WSTransport, kind: WSMsgType, payload: bytes) -> None:
+        del sender  # it is among them
+        for member in members:
+            member.send(kind, payload)
+
+
+def listen(request: WSUpgradeRequest) -> WSListener:
+    return Member() if request.path == b"/room" else Echo()
 
 
 async def main() -> None:
-    await ws_create_server(echo, settings.HOST, settings.PORT)
+    await ws_create_server(listen, settings.HOST, settings.PORT)
     await asyncio.Event().wait()
 
 

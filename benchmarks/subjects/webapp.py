@@ -7,8 +7,9 @@ import settings
 import uvloop
 
 
-def application(web: Any) -> Any:
-    """The handlers in the terms of `web`, which is levante.web or aiohttp.web."""
+def application(web: Any, room: Any = None) -> Any:
+    """The handlers in the terms of `web`, which is levante.web or aiohttp.web; `room` is a WebSocket's whose messages
+    go to all that are open."""
 
     class Hello(web.View):  # type: ignore[misc]
         async def get(self) -> Any:
@@ -43,6 +44,8 @@ def application(web: Any) -> Any:
     app.router.add_get("/download", download)
     app.router.add_post("/upload", upload)
     app.router.add_get("/ws", websocket)
+    if room is not None:
+        app.router.add_get("/room", room)
     app.router.add_static("/static", settings.STATIC)
     return app
 
