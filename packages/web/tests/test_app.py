@@ -306,8 +306,7 @@ async def test_context_variables(serve: Any) -> None:
     served = await serve(app)
     await served.get("/")
     await served.get("/")
-    assert seen[0] == seen[1]
-    assert "handler" not in seen
+    assert seen == ["started", "started"]
 
 
 @pytest.mark.hardening("H81a", "H81b")
@@ -376,3 +375,31 @@ async def test_a_failing_signal_is_500(serve: Any) -> None:
     app.router.add_get("/", ok)
     answer = await asyncio.wait_for((await serve(app)).get("/"), 5)
     assert (answer.status, answer.text) == (500, "500 Internal Server Error\n")
+
+
+@pytest.mark.parity("S48")
+async def test_what_is_seen_before_the_head_is_sent(serve: Any) -> None:
+    """The headers of the response, in full; those of the connection are added below, and can be set before."""
+    seen: list[dict[str, str]] = []
+
+    async def look(request: web.Request, response: web.StreamResponse) -> None:
+        seen.append(dict(response.headers))
+        response.headers["Server"] = "mine"
+
+    async def streams(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"x")
+        return response
+
+    async def text(request: web.Request) -> web.Response:
+        return web.Response(text="x")
+
+    app = web.Application()
+    app.on_response_prepare.append(look)
+    app.router.add_get("/stream", streams)
+    app.router.add_get("/text", text)
+    served = await serve(app, server_header="")
+    for path in ("/stream", "/text"):
+        assert (await served.get(path)).headers.getall("Server") == ["mine"]
+    assert seen == [{"Content-Type": "application/octet-stream"}, {"Content-Type": "text/plain; charset=utf-8"}]

@@ -208,6 +208,19 @@ def test_a_group_in_two_places() -> None:
 
 
 @pytest.mark.parity("U11")
+async def test_three_groups_deep(serve: Any, seen: Seen, mark: Mark) -> None:
+    groups = [web.RouteGroup(f"/{name}", middlewares=[mark(name)], name_prefix=f"{name}.") for name in "abc"]
+    for outer, inner in zip(groups, groups[1:], strict=False):
+        outer.add_routes([inner])
+    groups[2].get("", name="here")(handler)
+    app = web.Application()
+    app.add_routes([groups[0]])
+    assert str(app.router["a.b.c.here"].url_for()) == "/a/b/c"
+    assert (await (await serve(app)).get("/a/b/c")).status == 200
+    assert entered(seen) == ["a", "b", "c"]
+
+
+@pytest.mark.parity("U11")
 def test_a_table_in_a_group() -> None:
     table = web.RouteTableDef()
     table.get("/a")(handler)
