@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis_servers import RedisServer
 
 from levante.ws import Rooms, WebSocketConnection
@@ -200,6 +201,26 @@ async def test_redis_that_hangs_is_found_out_and_hinders_nobody(
     assert await until(lambda: here.backplane.connected and there.backplane.connected) < HEALED
     await here.rooms.broadcast("a", "together")
     await until(lambda: there.got[-1:] == ["together"])
+
+
+@pytest.mark.hardening("X18")
+async def test_a_silent_redis_is_told_from_one_that_hangs(
+    server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("levante.ws.backplanes.redis.REDIS_ANSWER", 0.3)
+    pings = []
+    ping = PubSub.ping
+    monkeypatch.setattr(PubSub, "ping", lambda channels: pings.append(None) or ping(channels))
+    backplane = RedisBackplane(server.url)
+    await backplane.start(nobody)
+    await until(lambda: len(pings) > 2)
+    assert (backplane.connected, backplane.outages) == (True, 0)
+    server.hang()
+    await until(lambda: backplane.outages)
+    assert "no answer to PING" in caplog.text
+    server.go_on()
+    await until(lambda: backplane.connected)
+    await backplane.stop()
 
 
 @pytest.mark.hardening("X18")
