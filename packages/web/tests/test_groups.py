@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -210,7 +211,7 @@ def test_a_group_in_two_places() -> None:
 @pytest.mark.parity("U11")
 async def test_three_groups_deep(serve: Any, seen: Seen, mark: Mark) -> None:
     groups = [web.RouteGroup(f"/{name}", middlewares=[mark(name)], name_prefix=f"{name}.") for name in "abc"]
-    for outer, inner in zip(groups, groups[1:], strict=False):
+    for outer, inner in itertools.pairwise(groups):
         outer.add_routes([inner])
     groups[2].get("", name="here")(handler)
     app = web.Application()

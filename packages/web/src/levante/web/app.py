@@ -101,8 +101,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         self._router = UrlDispatcher()
         self._handler_args = None if handler_args is None else MappingProxyType(dict(handler_args))
         self._middlewares: FrozenList[Middleware] = FrozenList(middlewares)
-        # Known once frozen; of the middlewares also whether there are any in applications below, or something else that
-        # is put around handlers.
+        # Known once frozen; the first also whether applications below have any, or something else is around handlers.
         self.has_middlewares = False
         self.prepare_receivers: tuple[PrepareReceiver, ...] = ()
         self._literal_chains: dict[AbstractRoute, Handler] = {}  # as many as there are such routes
@@ -305,8 +304,8 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
             self._cleanup_ctx,
         ):
             part.freeze()
-        changes = self._middlewares or self.json is not None or self.converter is not None
-        self.has_middlewares = bool(changes) or any(subapp.has_middlewares for subapp in self._subapps)
+        has_own = bool(self._middlewares) or self.json is not None or self.converter is not None
+        self.has_middlewares = has_own or any(subapp.has_middlewares for subapp in self._subapps)
         self.prepare_receivers = tuple(self._on_response_prepare)
 
     def freeze(self) -> None:
