@@ -263,6 +263,9 @@ CASES = [
     ("H71", "bare LF at the very end", chunked(b"5\r\nhello\r\n0\r\n\n"), 400),
     ("H72", "junk behind chunk data", chunked(b"5\r\nhelloXX0\r\n\r\n"), 400),
     ("H72", "LF behind chunk data", chunked(b"5\r\nhello\n0\r\n\r\n"), 400),
+    ("H72", "LF LF behind chunk data", chunked(b"5\r\nhello\n\n0\r\n\r\n"), 400),
+    ("H72", "a byte instead of CR behind chunk data", chunked(b"5\r\nhelloX\n0\r\n\r\n"), 400),
+    ("H72", "CR CR behind chunk data", chunked(b"5\r\nhello\r\r0\r\n\r\n"), 400),
     ("H73", "CR CR ;", chunked(b"5\r\r;AB\r\nhello\r\n0\r\n\r\n"), 400),
     (
         "H74",
