@@ -23,7 +23,7 @@ from report import Report, facts, table, write
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
-DESCRIPTORS = 4096  # for a thousand idle connections and what is open besides
+DESCRIPTORS = 10_500  # for ten thousand idle connections and what is open besides
 QUICK_SECONDS = 0.05
 QUICK_COUNTED = 0.01  # of the requests that are counted otherwise
 QUICK_CONNECTIONS = 20

@@ -18,7 +18,6 @@ from load import Broadcaster, Budget, Connection, Generator, Load, WrongAnswer
 from programs import Program, running
 from workloads import BROWSER_HEAD, Kind, Workload
 
-IDLE_CONNECTIONS = 1000
 BUSY = 0.9  # the share of the time from which this process, the load, counts as what bounds the rate
 WARM_UP_SHARE = 0.3
 COUNTED_WARM_UP = 0.5  # of what is counted then: specialisation, caches and free lists have settled
@@ -51,7 +50,7 @@ class Plan:
     seconds: float = 1.0
     count: Count = Count.NONE
     counted_share: float = 1.0
-    idle_connections: int = IDLE_CONNECTIONS
+    most_held: int | None = None  # idle connections, whatever the work wants
     one_process: bool = False  # for all rows of a subject; the peaks of memory are then those of all
 
 
@@ -88,19 +87,28 @@ def busy_row(plan: Plan, subject: Subject, work: Workload, program: Program) -> 
 
 
 def idle_row(plan: Plan, subject: Subject, work: Workload, program: Program) -> Row:
-    """What a connection costs that has been answered once and is kept; it is asked again, to show that it was."""
-    port, count = program.port, plan.idle_connections
+    """What a connection costs that has been answered once and is kept, and how fast others are answered meanwhile; it
+    is asked again, to show that it was kept.
+    """
+    port, count = program.port, work.held if plan.most_held is None else min(work.held, plan.most_held)
     with opened(port, work, work.connections) as connections:
         Generator(connections, work.request).run(Budget(UNBOUNDED, plan.seconds * WARM_UP_SHARE))
     pids = program.pids()
     before = own_memory(pids)
     with opened(port, work, count) as connections:
-        for connection in connections:
-            connection.ask(work.request)
         grown = own_memory(pids) - before
+        with opened(port, work, work.connections) as others:
+            load = Generator(others, work.request).run(Budget(UNBOUNDED, plan.seconds))
         for connection in connections:
             connection.ask(work.request)
-        return Row(work.key, subject.name, peak_mib=peak_memory(pids) / 2**20, kib_each=grown / count / 1024)
+        return Row(
+            work.key,
+            subject.name,
+            p50=load.p50 * 1e6,
+            p99=load.p99 * 1e6,
+            peak_mib=peak_memory(pids) / 2**20,
+            kib_each=grown / count / 1024,
+        )
 
 
 def count_instructions(plan: Plan, subject: Subject, works: list[Workload]) -> dict[str, float]:
@@ -150,17 +158,18 @@ def served(port: int, work: Workload) -> Iterator[Phase]:
             broadcaster.run(Budget(1, UNBOUNDED))
             yield broadcaster.run
             return
-        for connection in connections:
-            connection.ask(work.request)
         yield Generator(connections, work.request).run
 
 
 @contextmanager
 def opened(port: int, work: Workload, count: int) -> Iterator[list[Connection]]:
-    connections = [
-        Connection(port, work.is_right, is_websocket=work.is_websocket, path=work.path) for _ in range(count)
-    ]
+    """Connections, each asked once as soon as it is open, before the server loses its patience."""
+    connections: list[Connection] = []
     try:
+        for _ in range(count):
+            connections.append(Connection(port, work.is_right, is_websocket=work.is_websocket, path=work.path))
+            if work.kind is not Kind.BROADCAST:
+                connections[-1].ask(work.request)
         yield connections
     finally:
         for connection in connections:

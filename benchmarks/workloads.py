@@ -27,6 +27,8 @@ BLOB = bytes(range(256)) * 256  # the download and the static file
 UPLOAD_SIZE = 10 * 1024 * 1024
 STATIC_NAME = "file.bin"
 MEMBERS = 1000
+HELD = 1000
+MANY_HELD = 10_000 - CONNECTIONS - 2  # as many as a server takes by default, with those that ask meanwhile
 MASK = b"\x01\x02\x03\x04"
 
 
@@ -55,6 +57,7 @@ class Workload:
     connections: int = CONNECTIONS
     counted: int = COUNTED
     method: str = "GET"
+    held: int = HELD  # idle connections
 
 
 def get(path: str) -> bytes:
@@ -128,6 +131,7 @@ WORKLOADS = (
     ),
     Workload("static", "static file, 64 KiB", Kind.SERVER, get(f"/static/{STATIC_NAME}"), BLOB.__eq__, counted=200),
     Workload("idle", "idle keep-alive connection", Kind.IDLE, get("/")),
+    Workload("idle-10k", "idle, one of 10,000, and hello", Kind.IDLE, get("/"), held=MANY_HELD),
     websocket("ws-64", "WebSocket echo, 64 bytes", 64, COUNTED),
     websocket("ws-64k", "WebSocket echo, 64 KiB", 65536, 200),
     broadcast("broadcast", "broadcast, 200 bytes to 1,000", 200, 20 * MEMBERS),
