@@ -179,6 +179,18 @@ async def test_a_broadcaster_can_wait(loopback: Any) -> None:
 
 
 @pytest.mark.hardening("W31")
+async def test_broadcasters_that_wait_do_not_overtake_each_other(loopback: Any) -> None:
+    rooms = Rooms(policy=SlowConsumer.WAIT, max_bytes=100)
+    _, peer = await stuck(loopback, rooms)
+    texts = ["x" * 90, "y" * 90, "z", "x" * 90, "z"]
+    waiting = [asyncio.create_task(rooms.broadcast("a", text)) for text in [*texts, b"last"]]
+    await asyncio.sleep(0)
+    assert [task.done() for task in waiting] == [True] + [False] * 5
+    assert await drained(peer) == [text.encode() for text in texts] + [b"last"]
+    assert [await task for task in waiting] == [1] * 6
+
+
+@pytest.mark.hardening("W31")
 async def test_a_broadcaster_does_not_wait_for_ever(loopback: Any) -> None:
     rooms = Rooms(policy=SlowConsumer.WAIT, max_messages=1, wait_timeout=0.01)
     slow, _ = await stuck(loopback, rooms)

@@ -37,6 +37,11 @@ class Member:
         queue = self.queue
         return not queue or (len(queue) < max_messages and self._bytes + size <= max_bytes)
 
+    def is_over(self, max_messages: int, max_bytes: int) -> bool:
+        """Whether more waits than these bounds allow; one frame may always wait: an empty queue takes any."""
+        count = len(self.queue) if self.queue is not None else 0
+        return count > 1 and (count > max_messages or self._bytes > max_bytes)
+
     def enqueue(self, frame: bytes) -> None:
         """Let the frame wait."""
         if self.queue is None:

@@ -228,8 +228,8 @@ class Rooms:
                 frames[bits] = encode_frame(opcode, body, FIN | RSV1, None)
         return frames
 
-    def _offer_all(self, members: Iterable[Member], frames: dict[int, bytes]) -> list[tuple[Member, bytes]]:
-        """Send or queue, the fast way for those who keep up; who has to be waited for, and with what."""
+    def _offer_all(self, members: Iterable[Member], frames: dict[int, bytes]) -> list[Member]:
+        """Send or queue, the fast way for those who keep up; who has to be waited for."""
         plain = frames[0]
         full = []
         for member in members:
@@ -237,13 +237,15 @@ class Rooms:
             if member.queue is None and member.take(frame):
                 continue
             if not self._offer(member, frame):
-                full.append((member, frame))
+                full.append(member)
         return full
 
     def _offer(self, member: Member, frame: bytes) -> bool:
-        """Send, or queue as the policy has it; False when the queue is full and the policy is to wait."""
-        if not member.queue and member.take(frame):
-            return True
+        """Queue as the policy has it; False when the queue is full and the policy is to wait.
+
+        To wait means that the frame has its place in the queue, so that none overtakes it, and its broadcaster goes on
+        when the queue is no longer over its bounds: what is above them is what broadcasters that wait would hold.
+        """
         if member.has_room(len(frame), self._max_messages, self._max_bytes):
             member.enqueue(frame)
         elif self._policy is SlowConsumer.DROP_OLDEST:
@@ -252,15 +254,16 @@ class Rooms:
         elif self._policy is SlowConsumer.DISCONNECT:
             self._disconnect(member)
         else:
+            member.enqueue(frame)
             return False
         return True
 
-    async def _wait_for(self, full: Iterable[tuple[Member, bytes]]) -> None:
+    async def _wait_for(self, full: Iterable[Member]) -> None:
         deadline = asyncio.get_running_loop().time() + self._wait_timeout
-        for member, frame in full:
+        for member in full:
             try:
                 async with asyncio.timeout_at(deadline):
-                    while member.rooms and not self._offer(member, frame):
+                    while member.is_over(self._max_messages, self._max_bytes):
                         await member.progress()
             except TimeoutError:
                 self._disconnect(member)
