@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -253,3 +254,35 @@ async def test_no_tunnel_is_opened(serve: Any) -> None:
     peer = await served.connect()
     await peer.send(b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n")
     assert (await peer.answer()).status == 501
+
+
+@pytest.mark.parity("S5")
+@pytest.mark.parametrize("target", ["/plain7", "/items7/5", "/nowhere/at/all"])
+async def test_a_route_among_a_thousand_is_found_as_among_ten(target: str) -> None:
+    """The same lines of ours run, however many routes there are."""
+
+    async def lines(count: int) -> int:
+        router = web.UrlDispatcher()
+        for number in range(count):
+            router.add_get(f"/plain{number}", first)
+            router.add_get(f"/items{number}/{{id}}", first)
+        router.freeze()
+        await resolve(router, "GET", target)  # what is made once is there
+        ran = 0
+
+        def trace(frame: Any, event: str, _: object) -> Any:
+            nonlocal ran
+            ran += event == "line"
+            return trace if "levante" in frame.f_code.co_filename else None
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            router.find_literal("GET", target)
+            match = await resolve(router, "GET", target)
+        finally:
+            sys.settrace(before)
+        assert (match.http_exception is None) == (target != "/nowhere/at/all")
+        return ran
+
+    assert await lines(10) == await lines(1000) > 5
