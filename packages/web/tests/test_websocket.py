@@ -312,3 +312,46 @@ async def test_none_is_opened_while_the_server_shuts_down(serve: Any) -> None:
     assert (await opening).status == 503
     async with asyncio.timeout(5):
         await stopping
+
+
+@pytest.mark.parity("U20", "S44")
+async def test_a_listener_is_a_whole_handler(serve: Any) -> None:
+    closed: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+
+    class Echo(web.WebSocketListener):
+        def on_text(self, ws: Any, data: str) -> None:
+            ws.write_str(data)
+
+        def on_close(self, ws: Any, code: int, reason: str) -> None:
+            closed.set_result((code, reason))
+
+    async def handler(request: web.Request) -> web.WebSocketResponse:
+        return web.WebSocketResponse(listener=Echo())
+
+    socket = await opened(await serve(handler))
+    for word in (b"one", b"two"):
+        await socket.send(1, word)
+        assert await socket.frame() == (1, word)
+    await socket.close(3001)
+    assert await socket.frame() == (8, struct.pack("!H", 3001))
+    assert await closed == (3001, "")
+
+
+@pytest.mark.parity("S43")
+async def test_a_subclass_with_its_own_receive_iterates_by_it(serve: Any) -> None:
+    class Loud(web.WebSocketResponse):
+        async def receive(self, timeout: float | None = None) -> Any:
+            message = await super().receive(timeout)
+            return message._replace(data=message.data.upper()) if message.type is web.WSMsgType.TEXT else message
+
+    async def handler(request: web.Request) -> web.WebSocketResponse:
+        ws = Loud()
+        await ws.prepare(request)
+        async for message in ws:
+            await ws.send_str(message.data)
+        return ws
+
+    socket = await opened(await serve(handler))
+    await socket.send(1, b"loud")
+    assert await socket.frame() == (1, b"LOUD")
+    await socket.close(1000)

@@ -243,7 +243,7 @@ async def test_a_peer_that_never_reads(loopback: Any) -> None:
 async def test_without_a_limit_closing_takes_what_it_takes(
     loopback: Any, masked: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("levante.ws.driver.LINGER", 0.01)
+    monkeypatch.setattr("levante.ws.lifeline.LINGER", 0.01)
     server, peer = await loopback.with_peer(close_timeout=None)
     peer.send(masked(1, b"x") + masked(8))
     assert (await server.receive()).type is WSMsgType.TEXT
@@ -290,7 +290,7 @@ async def test_the_peer_breaks_the_rules_while_we_close(loopback: Any, masked: M
 async def test_a_peer_that_does_not_hang_up_is_not_waited_for(
     loopback: Any, role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("levante.ws.driver.LINGER", 0.01)
+    monkeypatch.setattr("levante.ws.lifeline.LINGER", 0.01)
     connection, peer = await loopback.with_peer(role)
     peer.send(b"\x88\x00" if role is Role.CLIENT else b"\x88\x80abcd")
     assert (await connection.receive()).type is WSMsgType.CLOSE

@@ -135,7 +135,7 @@ async def test_a_cancelled_receive_loses_nothing(loopback: Any) -> None:
     waiting = asyncio.create_task(server.receive())
     await asyncio.sleep(0)
     await client.send_str("kept")
-    while not server._inbox._messages:
+    while not len(server._inbox):
         await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -155,8 +155,8 @@ async def test_the_receive_queue_is_bounded_and_pauses_the_transport(loopback: A
     sending = asyncio.create_task(flood())
     while not server._reading_paused:
         await asyncio.sleep(0)
-    assert len(server._inbox._messages) <= 16
-    assert server._inbox._size < 600_000
+    assert len(server._inbox) <= 16
+    assert server._inbox.size < 600_000
     assert not sending.done()
     for _ in range(300):
         assert await server.receive_bytes() == payload
@@ -170,7 +170,7 @@ async def test_many_tiny_messages_in_one_read_stay_bytes_until_they_are_asked_fo
     peer.send(b"".join(masked(1, str(i).encode()) for i in range(2_000)))
     while not server._stalled:
         await asyncio.sleep(0)
-    assert len(server._inbox._messages) == 16
+    assert len(server._inbox) == 16
     ticks = 0
 
     async def tick() -> None:

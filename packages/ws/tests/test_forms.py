@@ -9,7 +9,18 @@ import pytest
 
 import levante.ws
 
-HOT = {"masks": ["_Keys"], "frames": ["FrameReader"], "messages": ["MessageReader"]}
+HOT = {
+    "masks": ["_Keys"],
+    "frames": ["FrameReader"],
+    "messages": ["MessageReader"],
+    "protocol": ["WebSocketProtocol"],
+    "inbox": ["Inbox"],
+    "outbox": ["Outbox"],
+    "keepalive": ["KeepAlive"],
+    "lifeline": ["Lifeline"],
+    "driver": ["WebSocketDriver"],
+    "traffic": ["Traffic"],
+}
 SOURCES = Path(levante.ws.__file__).parent
 BUILT = bool(list(SOURCES.glob("frames.*.so")) + list(SOURCES.glob("frames.*.pyd")))
 

@@ -27,23 +27,41 @@ def test_it_is_full_by_count_and_by_bytes() -> None:
     assert inbox.is_full()
 
 
+async def waiting(inbox: Inbox, timeout: float | None = None) -> None:
+    try:
+        await inbox.arrival(asyncio.get_running_loop(), timeout)
+    finally:
+        inbox.stop_waiting()
+
+
 async def test_a_message_wakes_the_reader_and_so_does_nothing_at_all() -> None:
     inbox = Inbox()
     for wake in (lambda: inbox.put(message(1)), inbox.wake):
-        waiting = asyncio.create_task(inbox.wait(5))
+        reader = asyncio.create_task(waiting(inbox, 5))
         await asyncio.sleep(0)
         wake()
         wake()
-        await waiting
+        await reader
 
 
 async def test_waiting_ends_in_time() -> None:
     inbox = Inbox()
     with pytest.raises(TimeoutError, match="no message"):
-        await inbox.wait(0.001)
-    waiting = asyncio.create_task(inbox.wait(None))
+        await waiting(inbox, 0.001)
+    reader = asyncio.create_task(waiting(inbox))
     await asyncio.sleep(0)
-    waiting.cancel()
+    reader.cancel()
     inbox.wake()
     with pytest.raises(asyncio.CancelledError):
-        await waiting
+        await reader
+
+
+def test_messages_leave_in_the_order_in_which_they_came() -> None:
+    inbox = Inbox()
+    for size in (1, 2, 3):
+        inbox.put(message(size))
+    assert (len(inbox), inbox.size) == (3, 6)
+    assert inbox.pop() == message(1)
+    inbox.put(message(4))
+    assert [inbox.pop() for _ in range(4)] == [message(2), message(3), message(4), None]
+    assert (len(inbox), inbox.size) == (0, 0)

@@ -17,7 +17,15 @@ from levante.http import (
     hdrs,
     payload_type,
 )
-from levante.ws import WebSocketError, WSCloseCode, WSHandshakeError, WSMessage, WSMessageTypeError, WSMsgType
+from levante.ws import (
+    WebSocketError,
+    WebSocketListener,
+    WSCloseCode,
+    WSHandshakeError,
+    WSMessage,
+    WSMessageTypeError,
+    WSMsgType,
+)
 
 from .auth import BasicAuth, encode_basic_auth
 from .connector import BaseConnector
@@ -180,6 +188,7 @@ __all__ = [
     "WSMsgType",
     "WSServerHandshakeError",
     "WebSocketError",
+    "WebSocketListener",
     "build_client_middlewares",
     "encode_basic_auth",
     "get_payload",

@@ -14,6 +14,7 @@ from yarl import URL
 
 from levante.http import HttpVersion, HttpVersion11, Limits, hdrs
 from levante.http.codings import ACCEPT_ENCODING
+from levante.ws import WebSocketListener
 
 from .auth import BasicAuth
 from .connector import BaseConnector
@@ -315,13 +316,15 @@ class ClientSession:
         compress: int = 0,
         max_msg_size: int = MAX_MSG_SIZE,
         decode_text: bool = True,
+        listener: WebSocketListener | None = None,
         auth: BasicAuth | None = None,
         params: Query = None,
         ssl: SSLArgument = True,
         server_hostname: str | None = None,
     ) -> Pending[ClientWebSocketResponse]:
         """Open a WebSocket (RFC 6455). `compress`: window bits 9 to 15 to offer, 0 for none; `heartbeat`: seconds
-        between pings; `max_msg_size` in bytes, 0 for no limit; `decode_text=False` gives text as bytes. The
+        between pings; `max_msg_size` in bytes, 0 for no limit; `decode_text=False` gives text as bytes; a `listener`
+        gets the messages by its methods instead of `receive`. The
         session's total timeout holds for the opening only. WSServerHandshakeError when the answer is no acceptable
         101."""
         return Pending(
@@ -339,6 +342,7 @@ class ClientSession:
                 compress=compress,
                 max_msg_size=max_msg_size,
                 decode_text=decode_text,
+                listener=listener,
                 auth=auth,
                 params=params,
                 ssl=ssl,

@@ -9,8 +9,7 @@ from typing import Self
 from multidict import CIMultiDict
 from yarl import URL
 
-from levante.http import PeerDisconnected
-from levante.ws import DeflateParams, DialHandshake, Role, WebSocketConnection, WSHandshakeError, WSMsgType
+from levante.ws import DeflateParams, DialHandshake, Role, WebSocketConnection, WebSocketListener, WSHandshakeError
 
 from .errors import ClientConnectionResetError, WSServerHandshakeError
 from .request import LooseHeaders
@@ -30,6 +29,7 @@ class ClientWebSocketResponse(WebSocketConnection):
     `response` is the answer to the opening."""
 
     response: ClientResponse
+    gone_error = ClientConnectionResetError
 
     @property
     def compress(self) -> int:
@@ -40,13 +40,6 @@ class ClientWebSocketResponse(WebSocketConnection):
     def client_notakeover(self) -> bool:
         """Whether each message is compressed by itself."""
         return self.deflate is not None and self.deflate.client_no_context_takeover
-
-    async def send_frame(self, message: bytes, opcode: WSMsgType, compress: int | None = None) -> None:
-        """Send one message. ClientConnectionResetError when the connection is gone."""
-        try:
-            await super().send_frame(message, opcode, compress)
-        except PeerDisconnected as exc:
-            raise ClientConnectionResetError("cannot write to a WebSocket that is closed") from exc
 
     async def __aenter__(self) -> Self:
         return self
@@ -102,6 +95,7 @@ async def open_websocket(
     compress: int,
     max_msg_size: int,
     decode_text: bool,
+    listener: WebSocketListener | None = None,
     **options: object,
 ) -> ClientWebSocketResponse:
     """Open a WebSocket; see `ClientSession.ws_connect`."""
@@ -122,6 +116,7 @@ async def open_websocket(
         autoping=autoping,
         autoclose=autoclose,
         decode_text=decode_text,
+        listener=listener,
     )
     take_over(websocket, response)
     return websocket

@@ -11,6 +11,7 @@ from levante.ws import (
     Conversation,
     Role,
     WebSocketConnection,
+    WebSocketListener,
     WSCloseCode,
     WSHandshakeError,
     WSMessage,
@@ -57,9 +58,12 @@ class WebSocketResponse(StreamResponse, Conversation):
     ping is sent, which the peer has half that time to answer. `protocols` are the subprotocols known here; the
     client's first choice among them is taken. `max_msg_size` in bytes, 0 is no limit. `origins` are those that may
     connect from a browser: None is the same origin only, `("*",)` any. Times are in seconds.
+
+    With a `listener` messages go to its methods instead of `receive` and iteration, without a task's turn for each:
+    `return WebSocketResponse(listener=Feed())` is a whole handler, which ends when the connection does.
     """
 
-    __slots__ = ("_codec", "_connection", "_make", "_options")
+    __slots__ = ("_codec", "_connection", "_listener", "_make", "_options")
 
     def __init__(
         self,
@@ -75,10 +79,12 @@ class WebSocketResponse(StreamResponse, Conversation):
         writer_limit: int = WRITER_LIMIT,
         decode_text: bool = True,
         origins: Collection[str] | None = None,
+        listener: WebSocketListener | None = None,
     ) -> None:
         super().__init__(status=101)
         self._codec = CODEC.get()  # here, for others than the handler's task may send
         self._connection: WebSocketConnection | None = None
+        self._listener = listener
         self._options = {"protocols": tuple(protocols), "compress": compress, "origins": origins}
 
         def make(accepted: AcceptedHandshake) -> WebSocketConnection:
@@ -94,6 +100,7 @@ class WebSocketResponse(StreamResponse, Conversation):
                 autoclose=autoclose,
                 writer_limit=writer_limit,
                 decode_text=decode_text,
+                listener=listener,
             )
 
         self._make: Callable[[AcceptedHandshake], WebSocketConnection] = make
@@ -175,8 +182,28 @@ class WebSocketResponse(StreamResponse, Conversation):
     async def receive(self, timeout: float | None = None) -> WSMessage:
         return await self.connection.receive(timeout)
 
-    def __aiter__(self) -> "WebSocketResponse":
+    async def send_str(self, data: str, compress: int | None = None) -> None:
+        """Send a text message; waits while the peer does not keep up."""
+        pending = (self._connection or self.connection).begin_str(data, compress)
+        if pending is not None:
+            await pending
+
+    async def send_bytes(self, data: bytes | bytearray | memoryview, compress: int | None = None) -> None:
+        """Send a binary message; waits while the peer does not keep up."""
+        pending = (self._connection or self.connection).begin_bytes(data, compress)
+        if pending is not None:
+            await pending
+
+    def __aiter__(self) -> Conversation:
+        """What iterates: the connection itself, unless a subclass has its own way to receive."""
+        kind = type(self)
+        if kind.receive is WebSocketResponse.receive and kind.__anext__ is Conversation.__anext__:
+            return self.connection
         return self
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is gone: what a handler with a `listener` does, if it does not return at once."""
+        await self.connection.wait_closed()
 
     async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
         """Close with `code`, waiting for the peer's close frame; a pending `receive` elsewhere gets CLOSING. False
@@ -226,4 +253,6 @@ class WebSocketResponse(StreamResponse, Conversation):
 
     async def deliver(self, request: "BaseRequest") -> None:
         await self.prepare(request)
+        if self._listener is not None:
+            await self.wait_closed()
         await self.write_eof()

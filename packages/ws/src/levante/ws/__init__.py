@@ -11,6 +11,7 @@ from .conversation import Conversation
 from .deflate import DeflateParams
 from .errors import WebSocketError, WSHandshakeError, WSMessageTypeError
 from .handshake import AcceptedHandshake, DialHandshake, accept_handshake
+from .listener import WebSocketListener
 from .messagetypes import (
     WS_CLOSED_MESSAGE,
     WS_CLOSING_MESSAGE,
@@ -58,6 +59,7 @@ __all__ = [
     "WSMsgType",
     "WebSocketConnection",
     "WebSocketError",
+    "WebSocketListener",
     "WebSocketProtocol",
     "accept_handshake",
 ]

@@ -12,20 +12,21 @@ from levante.http import Role
 from levante.http.errors import PeerDisconnected
 
 from .codes import WSCloseCode, WSMsgType
-from .conversation import Conversation
+from .conversation import END_MESSAGES, Conversation
 from .deflate import DeflateParams
-from .driver import WebSocketDriver
 from .frames import RSV1
-from .limits import CLOSE_TIMEOUT, COMPRESS_INLINE, FRAGMENT_SIZE, MAX_MSG_SIZE, WRITER_LIMIT
-from .messagetypes import WS_CLOSED_MESSAGE, WS_CLOSING_MESSAGE, WSMessage
+from .limits import CLOSE_TIMEOUT, FRAGMENT_SIZE, MAX_MSG_SIZE, WRITER_LIMIT
+from .listener import WebSocketListener
+from .messagetypes import WS_CLOSING_MESSAGE, WSMessage
 from .protocol import WebSocketProtocol
+from .traffic import Traffic
 
 __all__ = ["WebSocketConnection"]
 
 _DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
 
 
-class WebSocketConnection(WebSocketDriver, Conversation):
+class WebSocketConnection(Traffic, Conversation, asyncio.Protocol):
     """One end of an open WebSocket.
 
     `protocol` and `deflate` are what the handshake agreed on. Times in seconds: `heartbeat` of silence before a ping,
@@ -33,8 +34,11 @@ class WebSocketConnection(WebSocketDriver, Conversation):
     `close_timeout` bounds the close handshake. `max_msg_size` in bytes, 0 for no limit. `autoping=False` hands pings
     and pongs to the application, `autoclose=False` leaves the answer to a close frame to it. Above `writer_limit`
     unsent bytes sending waits. Messages above `fragment_size` bytes are sent in fragments. `decode_text=False` gives
-    text as bytes. `on_closed` is called once, with the connection, when it is lost.
+    text as bytes. `on_closed` is called once, with the connection, when it is lost. With a `listener` messages go to
+    its methods instead of `receive()`, and a close frame of the peer is always answered.
     """
+
+    __slots__ = ("_closings", "_on_closed", "_send_lock", "protocol")
 
     def __init__(
         self,
@@ -52,27 +56,29 @@ class WebSocketConnection(WebSocketDriver, Conversation):
         fragment_size: int = FRAGMENT_SIZE,
         decode_text: bool = True,
         on_closed: Callable[["WebSocketConnection"], object] | None = None,
+        listener: WebSocketListener | None = None,
     ) -> None:
         if fragment_size < 1:
             raise ValueError(f"got fragment_size {fragment_size!r}; expected bytes, at least 1")
         super().__init__(
-            WebSocketProtocol(role, deflate=deflate, max_msg_size=max_msg_size, decode_text=decode_text),
+            WebSocketProtocol(
+                role, deflate=deflate, max_msg_size=max_msg_size, decode_text=decode_text, views=listener is not None
+            ),
+            fragment_size=fragment_size,
+            receive_timeout=receive_timeout,
             heartbeat=heartbeat,
             close_timeout=close_timeout,
             autoping=autoping,
-            autoclose=autoclose,
+            autoclose=autoclose or listener is not None,
             writer_limit=writer_limit,
+            listener=listener,
         )
         self.protocol = protocol
-        self._receive_timeout = receive_timeout
-        self._fragment_size = fragment_size
-        self._receiving = False
-        # The application has seen the peer's close frame and, with autoclose off, has not answered it yet.
-        self._closing = False
-        self._receives_after_close = 0
         self._send_lock: asyncio.Lock | None = None
-        self._sends: set[asyncio.Task[None]] = set()
-        self._on_closed: list[Callable[[WebSocketConnection], object]] = [] if on_closed is None else [on_closed]
+        self._closings: set[asyncio.Task[bool]] | None = None
+        self._on_closed: list[Callable[[WebSocketConnection], object]] | None = None
+        if on_closed is not None:
+            self._on_closed = [on_closed]
 
     @property
     def deflate(self) -> DeflateParams | None:
@@ -83,18 +89,21 @@ class WebSocketConnection(WebSocketDriver, Conversation):
         """Call `callback(connection)` when the connection is lost; at once if it is."""
         if self._outbox.lost:
             callback(self)
+        elif self._on_closed is None:
+            self._on_closed = [callback]
         else:
             self._on_closed.append(callback)
 
     def remove_closed_callback(self, callback: Callable[["WebSocketConnection"], object]) -> None:
         """Undo `add_closed_callback`."""
-        if callback in self._on_closed:
+        if self._on_closed is not None and callback in self._on_closed:
             self._on_closed.remove(callback)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone; called by the event loop, or by the HTTP driver."""
         super().connection_lost(exc)
-        callbacks, self._on_closed = self._on_closed, []
-        for callback in callbacks:
+        callbacks, self._on_closed = self._on_closed, None
+        for callback in callbacks or ():
             callback(self)
 
     # Receiving.
@@ -106,51 +115,34 @@ class WebSocketConnection(WebSocketDriver, Conversation):
         called meanwhile) or CLOSED. `TimeoutError` leaves the connection open. Raises `RuntimeError` for a second
         call while one waits, and on a server for the fifth call after the end.
         """
-        if self._receiving:
-            raise RuntimeError("receive() was called while another receive() waits; only one task may read")
-        self._receiving = True
-        try:
-            while True:
-                message = self._inbox.pop()
-                if message is not None:
-                    return message if message.type in _DATA else self._arrived(message)
-                if self._stalled:
-                    # A long backlog is worked off in turns with everybody else.
-                    await asyncio.sleep(0)
-                    self._pump()
-                elif self._ended or self._engine.close_sent:
-                    return self._after_the_end()
-                else:
-                    await self._inbox.wait(timeout or self._receive_timeout)
-        except (TimeoutError, asyncio.CancelledError):
-            if self._manners.timeout_marks_abnormal and not self._closed:
-                self._close_code = WSCloseCode.ABNORMAL_CLOSURE
-            raise
-        finally:
-            self._receiving = False
-
-    def _arrived(self, message: WSMessage) -> WSMessage:
-        """The application has come to a message that is more than data."""
-        kind = message.type
-        if kind is WSMsgType.CLOSE:
-            self._closing = True
-            self._settle_code()
-            if self._autoclose:
-                self._answer()
-        elif kind is WSMsgType.ERROR:
-            self._answer()
+        message = self.begin_receiving()
+        while message is None:
+            try:
+                await self.arrival(timeout)
+            except (TimeoutError, asyncio.CancelledError):
+                self.receiving_failed()
+                raise
+            finally:
+                self.end_receiving()
+            message = self.take()
         return message
 
-    def _after_the_end(self) -> WSMessage:
-        if self._closing and not self._closed:
-            return WS_CLOSING_MESSAGE
-        self._receives_after_close += 1
-        limit = self._manners.max_receives_after_close
-        if limit is not None and self._receives_after_close >= limit:
-            raise RuntimeError(
-                f"receive() was called {limit} times on a closed WebSocket; stop at CLOSE, CLOSING or CLOSED"
-            )
-        return WS_CLOSED_MESSAGE
+    async def __anext__(self) -> WSMessage:
+        """The next message; iteration ends when the connection does, and yields ERROR before."""
+        # Not `await self.receive()`, which would make every message pay for a second coroutine.
+        message = self.begin_receiving()
+        while message is None:
+            try:
+                await self.arrival(None)
+            except (TimeoutError, asyncio.CancelledError):
+                self.receiving_failed()
+                raise
+            finally:
+                self.end_receiving()
+            message = self.take()
+        if type(message) in END_MESSAGES:
+            raise StopAsyncIteration
+        return message
 
     # Sending.
 
@@ -161,39 +153,58 @@ class WebSocketConnection(WebSocketDriver, Conversation):
         agreed on. Long messages are compressed in a thread and sent in fragments; cancelling does not take such a
         message back. Raises `PeerDisconnected` when the connection is closing or gone.
         """
+        if opcode in _DATA:
+            pending = self.begin(opcode, message, compress)
+            if pending is not None:
+                await pending
+            return
         self._check_sendable()
-        engine = self._engine
         if opcode is WSMsgType.PING:
-            self._outbox.write(engine.ping(message))
+            self._outbox.write(self._engine.ping(message))
         elif opcode is WSMsgType.PONG:
-            self._outbox.write(engine.pong(message))
-        elif opcode not in _DATA:
+            self._outbox.write(self._engine.pong(message))
+        else:
             raise ValueError(
                 f"got opcode {opcode!r} to send; expected TEXT, BINARY, PING or PONG (to close, call close())"
             )
-        elif self._is_long(message) or self.is_sending():
-            await self._send_long(message, opcode, compress)
-            return
-        else:
-            self._outbox.write(engine.send_data(opcode, message, compress=compress))
         if self._outbox.paused:
+            await self._drained()
+
+    async def send_str(self, data: str, compress: int | None = None) -> None:
+        """Send a text message; waits while the peer does not keep up."""
+        pending = self.begin_str(data, compress)
+        if pending is not None:
+            await pending
+
+    async def send_bytes(self, data: bytes | bytearray | memoryview, compress: int | None = None) -> None:
+        """Send a binary message; waits while the peer does not keep up."""
+        pending = self.begin_bytes(data, compress)
+        if pending is not None:
+            await pending
+
+    async def drain(self) -> None:
+        """Wait until the peer has taken enough of what was written; raises `PeerDisconnected` when it is gone."""
+        await self._drained()
+
+    async def _drained(self) -> None:
+        try:
             await self._outbox.drain()
+        except PeerDisconnected as error:
+            raise self.gone_error(str(error)) from error
 
-    def is_sending(self) -> bool:
-        """Whether a long message is on its way, behind which others have to wait."""
-        return self._send_lock is not None and self._send_lock.locked()
-
-    def _is_long(self, message: bytes) -> bool:
-        return len(message) > (self._fragment_size if self._engine.deflate is None else COMPRESS_INLINE)
-
-    async def _send_long(self, message: bytes, opcode: WSMsgType, compress: int | None) -> None:
+    async def _send_long(self, opcode: int, message: bytes, compress: int | None) -> None:
         """In a task of its own: a message begun must be ended, or the stream (and the compressor) is lost."""
-        task = asyncio.create_task(self._send_in_turn(message, opcode, compress))
+        await asyncio.shield(self._start_long(opcode, message, compress))
+
+    def _start_long(self, opcode: int, message: bytes, compress: int | None) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._send_in_turn(opcode, message, compress))
+        if self._sends is None:
+            self._sends = set()
         self._sends.add(task)
         task.add_done_callback(self._sent)
-        await asyncio.shield(task)
+        return task
 
-    async def _send_in_turn(self, message: bytes, opcode: WSMsgType, compress: int | None) -> None:
+    async def _send_in_turn(self, opcode: int, message: bytes, compress: int | None) -> None:
         if self._send_lock is None:
             self._send_lock = asyncio.Lock()
         engine = self._engine
@@ -205,10 +216,11 @@ class WebSocketConnection(WebSocketDriver, Conversation):
             for fragment in engine.split(opcode, message, size=self._fragment_size, rsv1=rsv1):
                 self._check_sendable()
                 self._outbox.write(engine.frame(*fragment))
-                await self._outbox.drain()
+                await self._drained()
 
     def _sent(self, task: asyncio.Task[None]) -> None:
-        self._sends.discard(task)
+        if self._sends is not None:
+            self._sends.discard(task)
         if not task.cancelled():
             # The sender has it, unless it was cancelled; then nobody is left to be told.
             task.exception()
@@ -217,18 +229,9 @@ class WebSocketConnection(WebSocketDriver, Conversation):
 
     def _check_sendable(self) -> None:
         if self._engine.close_sent or self._outbox.is_closing():
-            raise PeerDisconnected("cannot send on a WebSocket that is closing or closed")
+            raise self.gone_error("cannot send on a WebSocket that is closing or closed")
 
-    # What a room needs: frames made once for all its members.
-
-    def offer_frame(self, frame: bytes) -> bool:
-        """Write an encoded frame now; False when it would have to wait. Nothing is written to a connection that is
-        closing."""
-        if self._outbox.paused or self.is_sending():
-            return False
-        if not self._engine.close_sent and not self._outbox.is_closing():
-            self._outbox.write(frame)
-        return True
+    # What a room needs, beside `offer_frame`: to be told when the next frame can be offered.
 
     def add_writable_listener(self, listener: Callable[[], None]) -> None:
         """Call `listener` whenever `offer_frame` may succeed again."""
@@ -271,6 +274,17 @@ class WebSocketConnection(WebSocketDriver, Conversation):
             raise
         await self.wait_closed()
         return True
+
+    def close_soon(self, *, code: int = WSCloseCode.OK, message: bytes = b"") -> None:
+        """`close`, in a task of its own: for callbacks. An error in the arguments is raised here."""
+        if self._closed or self._engine.close_sent:
+            return
+        self._engine.check_close_code(code)
+        task = asyncio.ensure_future(self.close(code=code, message=message))
+        if self._closings is None:
+            self._closings = set()
+        self._closings.add(task)
+        task.add_done_callback(self._closings.discard)
 
     async def _shake_hands(self, frame: bytes, *, drain: bool) -> None:
         engine = self._engine

@@ -7,11 +7,12 @@ from typing import Any
 
 from .codes import WSMsgType
 from .errors import WSMessageTypeError
-from .messagetypes import WSMessage
+from .messagetypes import WSMessage, WSMessageClose, WSMessageClosed, WSMessageClosing
 
-__all__ = ["Conversation"]
+__all__ = ["END_MESSAGES", "Conversation"]
 
-_ENDS = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
+# What ends an iteration.
+END_MESSAGES = frozenset({WSMessageClose, WSMessageClosing, WSMessageClosed})
 
 
 class Conversation(abc.ABC):
@@ -88,7 +89,7 @@ class Conversation(abc.ABC):
     async def __anext__(self) -> WSMessage:
         """The next message; iteration ends when the connection does, and yields ERROR before."""
         message = await self.receive()
-        if message.type in _ENDS:
+        if type(message) in END_MESSAGES:
             raise StopAsyncIteration
         return message
 

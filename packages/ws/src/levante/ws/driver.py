@@ -1,5 +1,7 @@
 """The asyncio side of a WebSocket: transport to engine to queues, and everything that happens without the application.
 
+It is an asyncio protocol by its methods: a compiled class cannot inherit from one written in Python.
+
 Two rules shape it. First, order: what the application is told about (a message, a close frame, an error of the peer)
 waits in one queue, and the answer to a close frame or an error leaves when the application comes to it, so that its
 own answers to earlier messages leave before. Second, nothing waits for ever: an application that does not come is not
@@ -8,100 +10,39 @@ queue is full.
 """
 
 import asyncio
+import logging
 from typing import Any, cast
 
-from levante.http import Role
-
-from .codes import WSCloseCode, WSMsgType
+from .codes import WSCloseCode
 from .errors import WebSocketError
-from .inbox import Inbox
-from .keepalive import KeepAlive, Verdict
-from .limits import ANSWER_GRACE, LINGER, MAX_PONGS_A_READ
-from .manners import MANNERS
-from .messagetypes import WS_CLOSED_MESSAGE, WSMessage, WSMessageError
-from .outbox import Outbox
-from .protocol import WebSocketProtocol
+from .keepalive import KeepAlive
+from .lifeline import Lifeline
+from .limits import ANSWER_GRACE, MAX_PONGS_A_READ
+from .messagetypes import (
+    WSMessage,
+    WSMessageBinary,
+    WSMessageClose,
+    WSMessageError,
+    WSMessagePing,
+    WSMessagePong,
+)
 
 __all__ = ["WebSocketDriver"]
 
 
-class WebSocketDriver(asyncio.Protocol):
-    """One transport, one engine and the two queues. The application's side is `WebSocketConnection`, which extends
-    this."""
+_logger = logging.getLogger("levante.ws")
 
-    def __init__(
-        self,
-        engine: WebSocketProtocol,
-        *,
-        heartbeat: float | None,
-        close_timeout: float | None,
-        autoping: bool,
-        autoclose: bool,
-        writer_limit: int,
-    ) -> None:
-        self._engine = engine
-        self._manners = MANNERS[engine.role]
-        self._inbox = Inbox()
-        self._outbox = Outbox(limit=writer_limit)
-        self._heartbeat = heartbeat
-        self._close_timeout = close_timeout
-        self._autoping = autoping
-        self._autoclose = autoclose
-        self._transport: asyncio.Transport | None = None
-        self._keepalive: KeepAlive | None = None
-        self._beat_timer: asyncio.TimerHandle | None = None
-        self._grace_timer: asyncio.TimerHandle | None = None
-        self._linger_timer: asyncio.TimerHandle | None = None
-        self._linger_deadline = 0.0
-        self._reading_paused = False
-        # The engine may hold messages for which the inbox had no room.
-        self._stalled = False
-        # The last message that there will ever be is in the inbox, or has been taken from it.
-        self._ended = False
-        # What it will be when the connection is lost.
-        self._last_word: WSMessage = WS_CLOSED_MESSAGE
-        self._closed = False
-        self._close_code: int | None = None
-        self._exception: BaseException | None = None
-        self._pongs = 0
-        self._owed_pong: bytes | None = None
-        self._waiters: list[asyncio.Future[None]] = []
+_BINARY = WSMessageBinary
+_CLOSE = WSMessageClose
+_PING = WSMessagePing
+_PONG = WSMessagePong
 
-    @property
-    def role(self) -> Role:
-        """Which end of the connection this is."""
-        return self._engine.role
 
-    @property
-    def closed(self) -> bool:
-        """Whether sending is over: `close()` was called, the end was received, or the connection is lost."""
-        return self._closed
+class WebSocketDriver(Lifeline):
+    """What comes from the event loop, on its way to the application, or to a listener. The application's side is
+    `WebSocketConnection`, which extends this."""
 
-    @property
-    def close_code(self) -> int | None:
-        """The close code (RFC 6455 section 7.1.5): the peer's, 1005 when its close frame had none, 1006 when none
-        came; None while the connection is open."""
-        return self._close_code
-
-    def exception(self) -> BaseException | None:
-        """What broke the connection: the peer's fault (`WebSocketError`), a silent peer (`TimeoutError`), the
-        network; or None."""
-        return self._exception
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """The transport's extra information, such as `peername` or `sslcontext` (the values' types are the
-        transport's)."""
-        return default if self._transport is None else self._transport.get_extra_info(name, default)
-
-    async def wait_closed(self) -> None:
-        """Wait until the TCP connection is gone."""
-        while not self._outbox.lost:
-            await self._change()
-
-    def abort(self) -> None:
-        """Drop the connection at once, without a close frame."""
-        if self._transport is not None:
-            self._transport.abort()
+    __slots__ = ()
 
     # What the event loop calls.
 
@@ -109,10 +50,13 @@ class WebSocketDriver(asyncio.Protocol):
         """Begin; called by the event loop, or by the HTTP driver that hands its transport over."""
         # uvloop's transports are none of asyncio's classes.
         self._transport = cast("asyncio.Transport", transport)
+        self._loop = asyncio.get_running_loop()
         self._outbox.attach(self._transport)
         if self._heartbeat is not None:
             self._keepalive = KeepAlive(self._heartbeat, now=self._loop.time())
             self._beat_timer = self._loop.call_at(self._keepalive.deadline, self._beat)
+        if self._listener is not None:
+            self._tell(self._listener.on_open)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
@@ -131,12 +75,16 @@ class WebSocketDriver(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The peer does not keep up."""
         self._outbox.pause()
+        if self._listener is not None:
+            self._tell(self._listener.on_pause_writing)
 
     def resume_writing(self) -> None:
         """The peer has caught up."""
         self._outbox.paused = False
         self._pay_pong()
         self._outbox.resume()
+        if self._listener is not None and not self._outbox.paused:
+            self._tell(self._listener.on_resume_writing)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone; what was received before can still be read."""
@@ -150,6 +98,8 @@ class WebSocketDriver(asyncio.Protocol):
         elif not self._stalled:
             self._pump()
         self._wake_waiters()
+        if not self._stalled:
+            self._say_farewell()
 
     # From the engine to the inbox.
 
@@ -158,7 +108,7 @@ class WebSocketDriver(asyncio.Protocol):
         self._stalled = False
         self._pongs = 0
         try:
-            while not self._inbox.is_full():
+            while not self._held and not self._inbox.is_full():
                 message = self._engine.next_event()
                 if message is None:
                     self._pay_pong()
@@ -172,16 +122,65 @@ class WebSocketDriver(asyncio.Protocol):
         self._pay_pong()
         self._stalled = True
 
-    def _dispatch(self, message: WSMessage) -> None:
-        if message.type is WSMsgType.CLOSE:
+    def _dispatch(self, message: Any) -> None:  # Any: a WSMessage, told apart by its class
+        kind = type(message)
+        if kind is _CLOSE:
             self._peer_closed(message)
         elif self._engine.close_sent:
             # Nobody will read it, and nothing may be answered after our close frame.
             return
-        elif message.type is WSMsgType.PING and self._autoping:
-            self._answer_ping(message.data)
-        elif message.type is not WSMsgType.PONG or not self._autoping:
+        elif self._listener is not None:
+            self._hand_over(self._listener, message)
+        elif kind is _PING and self._autoping:
+            self._answer_ping(message[0])
+        elif kind is not _PONG or not self._autoping:
             self._inbox.put(message)
+
+    def _hand_over(self, listener: Any, message: Any) -> None:  # Any: as above; the listener, see WebSocketConnection
+        """A message to its method."""
+        kind = type(message)
+        if kind is _BINARY:
+            tell = listener.on_binary
+        elif kind is _PING:
+            if self._autoping:
+                self._answer_ping(message[0])
+            tell = listener.on_ping
+        elif kind is _PONG:
+            tell = listener.on_pong
+        else:
+            tell = listener.on_text
+        try:
+            tell(self, message[0])
+        except Exception as error:  # noqa: BLE001  # the boundary: a callback may raise anything
+            self._listener_failed(error)
+
+    def _tell(self, callback: Any) -> None:  # Any: a method of the listener that takes the connection alone
+        try:
+            callback(self)
+        except Exception as error:  # noqa: BLE001  # as above
+            self._listener_failed(error)
+
+    def _listener_failed(self, error: Exception) -> None:
+        _logger.error("a WebSocket's listener failed; the connection is closed with 1011", exc_info=error)
+        if self._exception is None:
+            self._exception = error
+        self.close_soon(code=WSCloseCode.INTERNAL_ERROR)
+
+    def close_soon(self, *, code: int = WSCloseCode.OK, message: bytes = b"") -> None:
+        """Begin to close, and go on without anybody who waits for it; what `close` does besides."""
+        raise NotImplementedError
+
+    def _say_farewell(self) -> None:
+        """The listener's last call, when nothing is left that it has not been told."""
+        listener: Any = self._listener  # Any: it is told of a WebSocketConnection, which extends this
+        if listener is None or self._farewell_said:
+            return
+        self._farewell_said = True
+        code = WSCloseCode.ABNORMAL_CLOSURE if self._close_code is None else self._close_code
+        try:
+            listener.on_close(self, code, self._close_reason)
+        except Exception as error:  # as above
+            _logger.error("the on_close of a WebSocket's listener failed", exc_info=error)
 
     def _caught_up(self) -> None:
         """Everything that came has been looked at."""
@@ -189,15 +188,17 @@ class WebSocketDriver(asyncio.Protocol):
             if not self._ended:
                 self._end(self._last_word)
             self._settle_code()
+            self._say_farewell()
         else:
             self._resume_reading()
 
     def _end(self, message: WSMessage) -> None:
         self._ended = True
-        if not self._engine.close_sent:
+        if not self._engine.close_sent and self._listener is None:
             self._inbox.put(message)
 
     def _peer_closed(self, message: WSMessage) -> None:
+        self._close_reason = message[2] or ""
         if self._engine.close_sent:
             self._ended = True
             self._settle_code()
@@ -221,7 +222,9 @@ class WebSocketDriver(asyncio.Protocol):
 
     def _await_application(self) -> None:
         """The answer leaves when the application comes to the end of the queue, and not much later than now."""
-        if not self._outbox.lost:
+        if self._listener is not None:
+            self._answer()
+        elif not self._outbox.lost:
             self._grace_timer = self._loop.call_later(self._at_most(ANSWER_GRACE), self._answer)
 
     def _at_most(self, seconds: float) -> float:
@@ -261,95 +264,18 @@ class WebSocketDriver(asyncio.Protocol):
             if not self._engine.close_sent and not self._outbox.is_closing():
                 self._outbox.write(self._engine.pong(payload))
 
-    # The heartbeat.
+    # Reading.
 
-    def _beat(self) -> None:
-        keepalive = self._keepalive
-        if keepalive is None or self._engine.close_sent or self._ended:
-            return
-        now = self._loop.time()
-        if self._reading_paused:
-            keepalive.received(now)
-        verdict = keepalive.check(now)
-        if verdict is Verdict.DEAD:
-            self._die(TimeoutError(f"got nothing from the peer for {keepalive.answer_time:g} s after a ping"))
-            return
-        if verdict is Verdict.PING and not self._outbox.is_closing():
-            self._outbox.write(self._engine.ping())
-        self._beat_timer = self._loop.call_at(keepalive.deadline, self._beat)
+    def pause_reading(self) -> None:
+        """A listener's means against a peer that sends more than it can take: no callback until `resume_reading`."""
+        self._held = True
 
-    def _die(self, error: Exception) -> None:
-        """The peer is not there any more: no close frame would reach it."""
-        self._exception = error
-        self._close_code = WSCloseCode.ABNORMAL_CLOSURE
-        self._closed = True
-        self._last_word = WSMessageError(error)
-        self.abort()
+    def resume_reading(self) -> None:
+        """Go on after `pause_reading`, soon."""
+        self._held = False
+        if self._stalled and self._loop is not None:
+            self._loop.call_soon(self._go_on)
 
-    # The end of the TCP connection.
-
-    def _hang_up(self) -> None:
-        """The last frame is written: let the peer read it, then close."""
-        transport = self._transport
-        if self._outbox.lost or transport is None or self._linger_timer is not None:
-            return
-        self._stop_timers()
-        self._linger_deadline = self._loop.time() + (self._close_timeout or 0.0)
-        self._linger_timer = self._loop.call_later(LINGER, self._stop_lingering)
-        if transport.is_closing():
-            return
-        self._resume_reading()
-        if self._manners.hangs_up_first:
-            # Shutting only our direction down leaves no unread bytes for which the kernel would send a reset.
-            if not transport.can_write_eof():
-                transport.close()
-                return
-            try:
-                transport.write_eof()
-            except OSError:  # the peer has reset the connection, and the loop has not told us yet
-                transport.abort()
-
-    def _stop_lingering(self) -> None:
-        transport = self._transport
-        if transport is None:
-            return
-        in_time = self._close_timeout is None or self._loop.time() < self._linger_deadline
-        if transport.get_write_buffer_size() and in_time:
-            self._linger_timer = self._loop.call_later(LINGER, self._stop_lingering)
-        else:
-            transport.abort()
-
-    def _stop_timers(self) -> None:
-        for timer in (self._beat_timer, self._grace_timer, self._linger_timer):
-            if timer is not None:
-                timer.cancel()
-
-    # Small things.
-
-    @property
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.get_running_loop()
-
-    def _pause_reading(self) -> None:
-        if not self._reading_paused and self._transport is not None and not self._transport.is_closing():
-            self._reading_paused = True
-            self._transport.pause_reading()
-
-    def _resume_reading(self) -> None:
-        if self._reading_paused and self._transport is not None and not self._transport.is_closing():
-            self._reading_paused = False
-            if self._keepalive is not None:
-                self._keepalive.received(self._loop.time())
-            self._transport.resume_reading()
-
-    async def _change(self) -> None:
-        """Wait until the peer's close frame, its error or the loss of the connection."""
-        waiter: asyncio.Future[None] = self._loop.create_future()
-        self._waiters.append(waiter)
-        await waiter
-
-    def _wake_waiters(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+    def _go_on(self) -> None:
+        if self._stalled:
+            self._pump()

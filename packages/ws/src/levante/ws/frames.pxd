@@ -45,5 +45,13 @@ cdef class FrameReader:
     @cython.locals(data=bytes, length=Py_ssize_t, least=Py_ssize_t, i=Py_ssize_t)
     cdef Py_ssize_t _extended_length(self, Py_ssize_t start, Py_ssize_t end) except -1
 
-@cython.locals(length=Py_ssize_t, rest=Py_ssize_t, size=int, i=int, head=bytearray)
+cdef list _made
+
+@cython.locals(first=int, mask=int, head=bytes)
+cpdef bytes encode_head(int opcode, object length, int flags, bytes key)
+
+@cython.locals(head=bytes)
 cpdef bytes encode_frame(int opcode, bytes payload, int flags, bytes key)
+
+@cython.locals(made=list)
+cdef bytes _two_bytes(int first, int second)

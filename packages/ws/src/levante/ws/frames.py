@@ -10,7 +10,7 @@ from .codes import WSCloseCode
 from .errors import WebSocketError
 from .masks import xor
 
-__all__ = ["FIN", "RSV1", "FrameReader", "encode_frame"]
+__all__ = ["FIN", "RSV1", "FrameReader", "encode_frame", "encode_head"]
 
 FIN = 0x80
 RSV1 = 0x40
@@ -175,26 +175,35 @@ class FrameReader:
         return length
 
 
+def encode_head(opcode: int, length: int, flags: int, key: bytes | None) -> bytes:
+    """The header of a frame with `length` bytes of payload, its masking key included; the rest as `encode_frame`."""
+    first = opcode | flags
+    mask = 0 if key is None else _MASKED
+    if length < _LENGTH_16:
+        head = _two_bytes(first, mask | length)
+    elif length <= _LARGEST_16:
+        head = _two_bytes(first, mask | _LENGTH_16) + length.to_bytes(2, "big")
+    else:
+        head = _two_bytes(first, mask | _LENGTH_64) + length.to_bytes(8, "big")
+    return head if key is None else head + key
+
+
 def encode_frame(opcode: int, payload: bytes, flags: int, key: bytes | None) -> bytes:
     """One frame with `payload`; `flags` is FIN, RSV1, both or 0, `key` the four masking bytes of a client, None on a
     server."""
-    length = len(payload)
-    head = bytearray(14)
-    head[0] = opcode | flags
-    size = 2
-    if length < _LENGTH_16:
-        head[1] = length
-    else:
-        size = 4 if length <= _LARGEST_16 else 10
-        head[1] = _LENGTH_16 if size == 4 else _LENGTH_64
-        rest = length
-        for i in range(size - 1, 1, -1):
-            head[i] = rest & 0xFF
-            rest >>= 8
-    if key is None:
-        return bytes(head[:size]) + payload
-    head[1] |= _MASKED
-    return bytes(head[:size]) + key + xor(payload, 0, length, key, 0)
+    head = encode_head(opcode, len(payload), flags, key)
+    return head + payload if key is None else head + xor(payload, 0, len(payload), key, 0)
+
+
+def _two_bytes(first: int, second: int) -> bytes:
+    """The first two bytes of a header, made once for each first byte: a connection uses very few."""
+    made = _made[first]
+    if made is None:
+        made = _made[first] = [bytes((first, each)) for each in range(256)]
+    return made[second]
+
+
+_made: list[list[bytes] | None] = [None] * 256
 
 
 def _broken(message: str) -> WebSocketError:

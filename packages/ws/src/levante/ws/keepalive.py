@@ -24,6 +24,8 @@ class Verdict(Enum):
 class KeepAlive:
     """The schedule of one connection. `interval` in seconds; `now` is any monotonic clock, in seconds."""
 
+    __slots__ = ("_deadline", "_interval", "_pinged")
+
     def __init__(self, interval: float, *, now: float) -> None:
         if interval <= 0:
             raise ValueError(f"got heartbeat {interval!r}; expected seconds above 0, or None for no heartbeat")

@@ -1,17 +1,26 @@
 cimport cython
-from libc.stdint cimport uint64_t
 
-cdef Py_ssize_t _WORDWISE_FROM
-cdef Py_ssize_t _WORD
 cdef Py_ssize_t _KEY
 cdef Py_ssize_t _BATCH
+cdef Py_ssize_t _SCRATCH
+cdef bytearray _shared
 
-@cython.locals(out=bytearray, turned=bytes, done=Py_ssize_t)
+@cython.locals(size=Py_ssize_t, buffer=bytearray, out="unsigned char *")
 cpdef bytes xor(bytes data, Py_ssize_t start, Py_ssize_t end, bytes key, Py_ssize_t offset)
 
-cdef int _xor_words(uint64_t[::1] words, uint64_t word, Py_ssize_t count) except -1
-
-cdef int _xor_bytes(unsigned char* out, const unsigned char* key, Py_ssize_t start, Py_ssize_t end) except -1
+@cython.locals(
+    source="const unsigned char *",
+    keys="const unsigned char *",
+    first="unsigned char",
+    second="unsigned char",
+    third="unsigned char",
+    fourth="unsigned char",
+    whole=Py_ssize_t,
+    i=Py_ssize_t,
+)
+cdef int _mask(
+    unsigned char* out, bytes data, Py_ssize_t start, Py_ssize_t size, bytes key, Py_ssize_t offset
+) except -1
 
 cdef class _Keys:
     cdef bytes _batch

@@ -1,6 +1,13 @@
 cimport cython
 from levante.ws.frames cimport FrameReader
 
+cdef object _TEXT_TYPE
+cdef object _BINARY_TYPE
+cdef object _TEXT_MESSAGE
+cdef object _BINARY_MESSAGE
+cdef object _make
+cdef object _decode
+
 cdef int _TEXT
 cdef int _BINARY
 cdef int _CONTROL
@@ -13,6 +20,7 @@ cdef class MessageReader:
     cdef Py_ssize_t _max_size
     cdef Py_ssize_t _max_fragments
     cdef bint _decode_text
+    cdef bint _views
     cdef int _opcode
     cdef bint _inflating
     cdef Py_ssize_t _fragments
@@ -25,14 +33,16 @@ cdef class MessageReader:
     @cython.locals(frames=FrameReader, opcode=int)
     cpdef next_message(self)
     cdef int _begin_frame(self, int opcode, Py_ssize_t length) except -1
-    cdef _whole(self, int opcode, bytes payload)
+    @cython.locals(size=Py_ssize_t)
+    cdef _whole(self, int opcode, object payload)
     cdef int _add(self, bytes piece) except -1
     cdef Py_ssize_t _room(self) except? -1
-    cdef int _check_utf8(self, bytes piece) except -1
-    @cython.locals(opcode=int, payload=bytes, rest=bytes)
+    cdef _check_utf8(self, bytes piece)
+    @cython.locals(payload=bytearray, rest=bytes)
     cdef _finish(self)
-    cdef _text(self, bytes payload)
     cdef _control(self, int opcode, bytes payload)
 
 @cython.locals(code=int)
 cdef _read_close(bytes payload)
+
+cdef bytes _as_bytes(object payload)

@@ -31,6 +31,8 @@ _CONTROL = 8
 _CLOSE = 8
 _PING = 9
 _TEXT_TYPE = WSMsgType.TEXT
+_TEXT_MESSAGE = WSMessageText
+_BINARY_MESSAGE = WSMessageBinary
 _BINARY_TYPE = WSMsgType.BINARY
 # The named tuples' own __new__ parses keywords and defaults; this is what it comes down to.
 _make = tuple.__new__
@@ -39,6 +41,8 @@ _decode = codecs.utf_8_decode
 
 class MessageReader:
     """Reads messages from the bytes of one peer. `feed` bytes, then call `next_message` until it returns None.
+
+    With `views` the data of a binary message are a memoryview, which spares gathered ones a copy.
 
     Raises `WebSocketError` where the peer breaks the rules: every message that was whole before that point has been
     returned, and nothing after it is ever looked at.
@@ -51,17 +55,19 @@ class MessageReader:
         inflater: Inflater | None = None,
         max_msg_size: int = MAX_MSG_SIZE,
         decode_text: bool = True,
+        views: bool = False,
     ) -> None:
         self._frames = FrameReader(masked=masked, rsv1_allowed=inflater is not None)
         self._inflater = inflater
         self._max_size = max_msg_size
         self._max_fragments = max(MIN_FRAGMENTS, max_msg_size // BYTES_A_FRAGMENT)
         self._decode_text = decode_text
+        self._views = views
         self._opcode = 0
         self._inflating = False
         self._fragments = 0
         self._size = 0
-        self._buffer = bytearray()
+        self._buffer: bytearray | None = None
         self._utf8_rest = b""
 
     def feed(self, data: bytes) -> None:
@@ -106,12 +112,21 @@ class MessageReader:
         if self._max_size and not self._inflating and length > self._max_size - self._size:
             raise _too_big(f"got a message of at least {self._size + length} bytes; the limit is {self._max_size}")
 
-    def _whole(self, opcode: int, payload: bytes) -> WSMessage:
-        """The short way: one frame, one read, not compressed."""
+    def _whole(self, opcode: int, payload: bytes | bytearray) -> WSMessage:
+        """A message of which every byte is here and within the limits."""
         self._opcode = 0
+        size = len(payload)
         if opcode == _BINARY:
-            return _make(WSMessageBinary, (payload, len(payload), None, _BINARY_TYPE))
-        return self._text(payload)
+            if self._views:
+                return _make(_BINARY_MESSAGE, (memoryview(payload), size, None, _BINARY_TYPE))
+            return _make(_BINARY_MESSAGE, (_as_bytes(payload), size, None, _BINARY_TYPE))
+        try:
+            text = _decode(payload, "strict", True)[0]
+        except UnicodeDecodeError as error:
+            raise _not_utf8("text message", error) from error
+        if self._decode_text:
+            return _make(_TEXT_MESSAGE, (text, size, None, _TEXT_TYPE))
+        return WSMessageTextBytes(_as_bytes(payload), size)
 
     def _add(self, piece: bytes) -> None:
         """Take in the next piece of the open message."""
@@ -120,7 +135,10 @@ class MessageReader:
         self._size += len(piece)
         if self._opcode == _TEXT:
             self._check_utf8(piece)
-        self._buffer += piece
+        if self._buffer is None:
+            self._buffer = bytearray(piece)
+        else:
+            self._buffer += piece
 
     def _room(self) -> int:
         return self._max_size - self._size if self._max_size else -1
@@ -129,6 +147,8 @@ class MessageReader:
         """Refuse the first wrong byte; keep what may be the start of a character for the next piece."""
         if self._utf8_rest:
             piece = self._utf8_rest + piece
+        elif piece.isascii():
+            return
         try:
             done = _decode(piece, "strict", False)[1]
         except UnicodeDecodeError as error:
@@ -141,20 +161,10 @@ class MessageReader:
             self._inflating = False
             rest = self._inflater.finish(self._room())  # type: ignore[union-attr]
             self._add(rest)
-        opcode = self._opcode
-        payload = bytes(self._buffer)
-        self._buffer = bytearray()
+        payload = self._buffer
+        self._buffer = None
         self._utf8_rest = b""
-        return self._whole(opcode, payload)
-
-    def _text(self, payload: bytes) -> WSMessage:
-        try:
-            text = _decode(payload, "strict", True)[0]
-        except UnicodeDecodeError as error:
-            raise _not_utf8("text message", error) from error
-        if self._decode_text:
-            return _make(WSMessageText, (text, len(payload), None, _TEXT_TYPE))
-        return WSMessageTextBytes(payload, len(payload))
+        return self._whole(self._opcode, b"" if payload is None else payload)
 
     def _control(self, opcode: int, payload: bytes) -> WSMessage:
         if opcode == _PING:
@@ -178,6 +188,10 @@ def _read_close(payload: bytes) -> WSMessage:
     except UnicodeDecodeError as error:
         raise _not_utf8("close reason", error) from error
     return WSMessageClose(code, len(payload), reason)
+
+
+def _as_bytes(payload: bytes | bytearray) -> bytes:
+    return payload if isinstance(payload, bytes) else bytes(payload)
 
 
 def _too_big(message: str) -> WebSocketError:

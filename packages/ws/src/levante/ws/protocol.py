@@ -13,16 +13,17 @@ from levante.http import Role
 from .codes import CLOSE_NO_STATUS, WSCloseCode, WSMsgType, is_sendable_close_code
 from .deflate import DeflateParams, deflater, inflater
 from .errors import WebSocketError
-from .frames import FIN, RSV1, encode_frame
+from .frames import FIN, RSV1, encode_frame, encode_head
 from .limits import MAX_MSG_SIZE
 from .masks import new_key
 from .messages import MessageReader
-from .messagetypes import WSMessage
+from .messagetypes import WSMessage, WSMessageClose
 
 __all__ = ["WebSocketProtocol"]
 
 _MAX_CONTROL = 125
 _MAX_REASON = _MAX_CONTROL - 2
+_CLOSE_MESSAGE = WSMessageClose
 
 
 class WebSocketProtocol:
@@ -30,8 +31,10 @@ class WebSocketProtocol:
 
     `receive_data` bytes, then take messages with `next_event` until it returns None. `send_*`, `ping`, `pong` and
     `close` return the bytes to write. `max_msg_size` in bytes after inflating, 0 for no limit; `deflate` is what the
-    handshake agreed on.
+    handshake agreed on. With `views` the data of binary messages are memoryviews.
     """
+
+    __slots__ = ("_deflater", "_reader", "close_received", "close_sent", "deflate", "error", "masking", "role")
 
     def __init__(
         self,
@@ -40,19 +43,21 @@ class WebSocketProtocol:
         deflate: DeflateParams | None = None,
         max_msg_size: int = MAX_MSG_SIZE,
         decode_text: bool = True,
+        views: bool = False,
     ) -> None:
         self.role = role
         self.deflate = deflate
         self.close_sent = False
         self.close_received: int | None = None
         self.error: WebSocketError | None = None
-        self._masking = role is Role.CLIENT
+        self.masking = role is Role.CLIENT
         self._deflater = deflater(deflate, role) if deflate is not None else None
         self._reader = MessageReader(
             masked=role is Role.SERVER,
             inflater=inflater(deflate, role) if deflate is not None else None,
             max_msg_size=max_msg_size,
             decode_text=decode_text,
+            views=views,
         )
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
@@ -80,7 +85,7 @@ class WebSocketProtocol:
         except WebSocketError as error:
             self.error = error
             raise
-        if message is not None and message.type is WSMsgType.CLOSE:
+        if type(message) is _CLOSE_MESSAGE:
             self.close_received = message.data or CLOSE_NO_STATUS
         return message
 
@@ -136,25 +141,38 @@ class WebSocketProtocol:
         """
         if self.close_sent:
             return b""
-        if code and not is_sendable_close_code(code):
-            raise ValueError(f"got close code {code}; expected 1000 to 1003, 1007 to 1014 or 3000 to 4999")
+        self.check_close_code(code)
         payload = code.to_bytes(2, "big") + _cut_utf8(reason) if code else b""
         frame = self.frame(WSMsgType.CLOSE, payload, FIN)
         self.close_sent = True
         return frame
+
+    def check_close_code(self, code: int) -> None:
+        """`ValueError` for a code that `close` would refuse."""
+        if code and not is_sendable_close_code(code):
+            raise ValueError(f"got close code {code}; expected 1000 to 1003, 1007 to 1014 or 3000 to 4999")
 
     def answer_close(self) -> bytes:
         """The close frame that ends the handshake from the other side: the peer's code back, or the code of its
         error."""
         if self.error is not None:
             return self.close(self.error.code, self.error.message.encode("utf-8"))
-        return self.close(0 if self.close_received in (None, CLOSE_NO_STATUS) else self.close_received)
+        received = self.close_received
+        return self.close(0 if received is None or received == CLOSE_NO_STATUS else received)
 
     def frame(self, opcode: int, payload: bytes, flags: int) -> bytes:
         """One frame as it is; `flags` is FIN and RSV1. Raises `RuntimeError` after the close frame."""
+        self._check_open()
+        return encode_frame(opcode, payload, flags, new_key() if self.masking else None)
+
+    def head(self, opcode: int, length: int, flags: int) -> bytes:
+        """A server's frame without its `length` bytes of payload, which follow as they are."""
+        self._check_open()
+        return encode_head(opcode, length, flags, None)
+
+    def _check_open(self) -> None:
         if self.close_sent:
             raise RuntimeError("the close frame has been sent; nothing may follow it")
-        return encode_frame(opcode, payload, flags, new_key() if self._masking else None)
 
 
 def _control_payload(payload: bytes) -> bytes:
