@@ -44,6 +44,29 @@ class TestUnreadBodies:
         assert answer.count(b"200 OK") == 1
         assert b"Connection: close" in answer
 
+    @pytest.mark.hardening("X15")
+    async def test_a_reset_while_reading_is_paused(self, loopback: Start) -> None:
+        """Nobody sees it before our half is to be closed, which then fails."""
+        gone = asyncio.Event()
+
+        async def service(exchange: Exchange) -> None:
+            exchange.connection.pause_reading()
+            exchange.respond(200, None, (), b"early")
+            await gone.wait()
+
+        server = await loopback(service, timeouts=ServerTimeouts(lingering=60))
+        client = await server.open()
+        client.send(POST % 1_000_000)
+        await client.read_response()
+        connection = server.connection
+        endpoint = client.writer.get_extra_info("socket")
+        client.reset()
+        while endpoint.fileno() >= 0:
+            await asyncio.sleep(0)
+        gone.set()
+        await asyncio.wait_for(connection.wait_closed(), 10)
+        assert not server.connections
+
     @pytest.mark.hardening("H66")
     async def test_a_refusal_that_is_streamed_announces_the_close(self, loopback: Start) -> None:
         async def service(exchange: Exchange) -> None:

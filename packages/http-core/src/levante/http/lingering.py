@@ -56,7 +56,11 @@ class LingeringLink(Link):
         self._swallowed = 0
         self._h1.trailing_data()
         if transport.can_write_eof() and not transport.is_closing():
-            transport.write_eof()
+            try:
+                transport.write_eof()
+            except OSError:  # the peer has reset the connection, and nobody has noticed while reading was paused
+                self.abort()
+                return
         self.resume_reading()
         self._read_within(self._lingering_timeout)
 
