@@ -11,7 +11,7 @@ PORT ?= 8000
 TYPED_SUBJECTS := floor_server levante_client levante_full_server levante_server orders parsers settings webapp webclient
 
 .DEFAULT_GOAL := help
-.PHONY: help setup new-service run test fuzz sanitize conformance lint types bench docs lock clean
+.PHONY: help setup new-service run test fuzz sanitize conformance soak lint types bench docs lock clean
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
 
@@ -45,6 +45,10 @@ sanitize: setup ## the engines built with AddressSanitizer and UBSan: their test
 
 conformance: setup ## the Autobahn suite on our WebSockets, both ways: its core; PARTS="compression limits" takes longer
 	@$(if $(PYTHON27),PYTHON27='$(PYTHON27)') $(BIN)/python scripts/conformance.py $(PARTS)
+
+soak: MINUTES ?= 30
+soak: setup ## one server asked for everything for MINUTES=30, lightly: its memory, descriptors and tasks may not grow
+	@$(BIN)/python scripts/soak.py --minutes $(MINUTES)
 
 lint: setup ## ruff: rules and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

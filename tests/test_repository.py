@@ -13,6 +13,7 @@ VERBS = (
     "fuzz",
     "sanitize",
     "conformance",
+    "soak",
     "lint",
     "types",
     "bench",
