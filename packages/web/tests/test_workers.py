@@ -140,7 +140,7 @@ def test_a_second_signal_ends_all_at_once(start: Start) -> None:
 
 @pytest.mark.hardening("X2")
 def test_a_signal_before_anybody_serves(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "shop.py").write_text("import time\nprint('IMPORTED', flush=True)\ntime.sleep(1000)")
+    (tmp_path / "shop.py").write_text("import time\nprint('IMPORTED\\n', end='', flush=True)\ntime.sleep(1000)")
     program = start("-P", str(free_port()), "shop:make")
     program.wait_for("IMPORTED", count=2)
     pids = [int(pid) for _, pid in program.found(r"worker (\d+) starts")]
