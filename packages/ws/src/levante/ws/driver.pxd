@@ -7,10 +7,7 @@ cdef object _PING
 cdef object _PONG
 
 cdef class WebSocketDriver(Lifeline):
-    cpdef data_received(self, object data)
-    cpdef pause_writing(self)
-    cpdef resume_writing(self)
-    cpdef _pump(self)
+    cdef _advance(self)
     cdef _dispatch(self, object message)
     cdef _hand_over(self, object listener, object message)
     cdef _tell(self, object callback)

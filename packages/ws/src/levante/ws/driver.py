@@ -66,7 +66,7 @@ class WebSocketDriver(Lifeline):
         if self._stalled:
             self._pause_reading()
         else:
-            self._pump()
+            self._advance()
 
     def eof_received(self) -> bool | None:
         """The peer hung up; the transport closes itself."""
@@ -96,7 +96,7 @@ class WebSocketDriver(Lifeline):
         if self._ended:
             self._settle_code()
         elif not self._stalled:
-            self._pump()
+            self._advance()
         self._wake_waiters()
         if not self._stalled:
             self._say_farewell()
@@ -104,6 +104,10 @@ class WebSocketDriver(Lifeline):
     # From the engine to the inbox.
 
     def _pump(self) -> None:
+        """`_advance` for callers in plain Python: what they can call, compiled code looks for an override of."""
+        self._advance()
+
+    def _advance(self) -> None:
         """Move messages from the engine to the inbox while it has room."""
         self._stalled = False
         self._pongs = 0
@@ -132,7 +136,7 @@ class WebSocketDriver(Lifeline):
         elif self._listener is not None:
             self._hand_over(self._listener, message)
         elif kind is _PING and self._autoping:
-            self._answer_ping(message[0])
+            self._answer_ping(message.data)
         elif kind is not _PONG or not self._autoping:
             self._inbox.put(message)
 
@@ -143,14 +147,14 @@ class WebSocketDriver(Lifeline):
             tell = listener.on_binary
         elif kind is _PING:
             if self._autoping:
-                self._answer_ping(message[0])
+                self._answer_ping(message.data)
             tell = listener.on_ping
         elif kind is _PONG:
             tell = listener.on_pong
         else:
             tell = listener.on_text
         try:
-            tell(self, message[0])
+            tell(self, message.data)
         except Exception as error:  # noqa: BLE001  # the boundary: a callback may raise anything
             self._listener_failed(error)
 
@@ -278,4 +282,4 @@ class WebSocketDriver(Lifeline):
 
     def _go_on(self) -> None:
         if self._stalled:
-            self._pump()
+            self._advance()

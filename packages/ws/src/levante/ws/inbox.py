@@ -45,7 +45,7 @@ class Inbox:
             if self._messages is None:
                 self._messages = deque()
             self._messages.append(message)
-        self._size += message[1]
+        self._size += message.size
         if self._waiter is not None:
             self.wake()
 
@@ -54,7 +54,7 @@ class Inbox:
         message = self._first
         if message is not None:
             self._first = self._messages.popleft() if self._messages else None
-            self._size -= message[1]
+            self._size -= message.size
         return message
 
     def clear(self) -> None:

@@ -33,7 +33,7 @@ cdef class MessageReader:
     @cython.locals(frames=FrameReader, opcode=int)
     cpdef next_message(self)
     cdef int _begin_frame(self, int opcode, Py_ssize_t length) except -1
-    @cython.locals(size=Py_ssize_t)
+    @cython.locals(size=Py_ssize_t, whole=bytes)
     cdef _whole(self, int opcode, object payload)
     cdef int _add(self, bytes piece) except -1
     cdef Py_ssize_t _room(self) except? -1

@@ -121,7 +121,11 @@ class MessageReader:
                 return _make(_BINARY_MESSAGE, (memoryview(payload), size, None, _BINARY_TYPE))
             return _make(_BINARY_MESSAGE, (_as_bytes(payload), size, None, _BINARY_TYPE))
         try:
-            text = _decode(payload, "strict", True)[0]
+            if type(payload) is bytes:
+                whole = payload
+                text = whole.decode("utf-8")
+            else:
+                text = _decode(payload, "strict", True)[0]
         except UnicodeDecodeError as error:
             raise _not_utf8("text message", error) from error
         if self._decode_text:

@@ -22,21 +22,18 @@ cdef class Traffic(WebSocketDriver):
     cdef int _receives_after_close
     cdef public set _sends
 
-    cpdef begin_receiving(self)
-    cpdef take(self)
-    cpdef arrival(self, object timeout)
-    cpdef end_receiving(self)
-    cpdef receiving_failed(self)
+    cdef _next(self)
     cdef _arrived(self, object message)
     cdef _after_the_end(self)
-    cpdef bint is_sending(self) except -1
-    cpdef bint offer_frame(self, bytes frame) except -1
     @cython.locals(state=int)
-    cpdef begin(self, int opcode, bytes message, object compress)
+    cdef _begin(self, int opcode, bytes message, object compress)
     @cython.locals(state=int)
     cdef bint _write_now(self, int opcode, bytes message, object compress) except -1
     @cython.locals(engine=WebSocketProtocol, size=Py_ssize_t, compressing=bint)
     cdef int _put(self, int opcode, bytes message, object compress) except -1
     cdef _gone(self)
+
+@cython.locals(text=str)
+cdef bytes _as_utf8(object data)
 
 cdef bytes _as_bytes(object data)

@@ -89,10 +89,13 @@ class Traffic(WebSocketDriver):
             raise RuntimeError("receive() was called while another receive() waits; only one task may read")
         if self._listener is not None:
             raise RuntimeError("receive() was called on a WebSocket whose messages go to a listener")
-        return self.take()
+        return self._next()
 
     def take(self) -> WSMessage | None:
         """The next message for the application; None when there is none yet."""
+        return self._next()
+
+    def _next(self) -> WSMessage | None:
         message = self._inbox.pop()
         if message is None:
             if not self._stalled and (self._ended or self._engine.close_sent):
@@ -124,7 +127,7 @@ class Traffic(WebSocketDriver):
 
     def _go_on(self) -> None:
         if self._stalled:
-            self._pump()
+            self._advance()
             self._inbox.wake()
 
     def _arrived(self, message: WSMessage) -> WSMessage:
@@ -155,20 +158,16 @@ class Traffic(WebSocketDriver):
     def begin_str(self, data: str, compress: int | None = None) -> Awaitable[None] | None:
         """`send_str` for those who must not pay for a coroutine: None when the message is written and that is all,
         else what is to be awaited."""
-        if not isinstance(data, str):
-            raise TypeError(f"got {type(data).__name__} to send as text; expected str")
-        return self.begin(_TEXT, data.encode("utf-8"), compress)
+        return self._begin(_TEXT, _as_utf8(data), compress)
 
     def begin_bytes(self, data: bytes | bytearray | memoryview, compress: int | None = None) -> Awaitable[None] | None:
         """`send_bytes`, as `begin_str`."""
-        return self.begin(_BINARY, _as_bytes(data), compress)
+        return self._begin(_BINARY, _as_bytes(data), compress)
 
     def write_str(self, data: str, compress: int | None = None) -> bool:
         """Send a text message without waiting, from a callback; False when the peer does not keep up, so that what is
         written from now on piles up in memory (`on_resume_writing` says when it does not any more)."""
-        if not isinstance(data, str):
-            raise TypeError(f"got {type(data).__name__} to send as text; expected str")
-        return self._write_now(_TEXT, data.encode("utf-8"), compress)
+        return self._write_now(_TEXT, _as_utf8(data), compress)
 
     def write_bytes(self, data: bytes | bytearray | memoryview, compress: int | None = None) -> bool:
         """Send a binary message without waiting, as `write_str`."""
@@ -189,6 +188,9 @@ class Traffic(WebSocketDriver):
 
     def begin(self, opcode: int, message: bytes, compress: int | None) -> Awaitable[None] | None:
         """Send one message of kind `opcode`, TEXT or BINARY; what is returned is as for `begin_str`."""
+        return self._begin(opcode, message, compress)
+
+    def _begin(self, opcode: int, message: bytes, compress: int | None) -> Awaitable[None] | None:
         state = self._put(opcode, message, compress)
         if state == _WRITTEN:
             return None
@@ -236,6 +238,15 @@ class Traffic(WebSocketDriver):
 
     def _start_long(self, opcode: int, message: bytes, compress: int | None) -> Any:
         raise NotImplementedError
+
+
+def _as_utf8(data: str) -> bytes:
+    if not isinstance(data, str):
+        raise TypeError(f"got {type(data).__name__} to send as text; expected str")
+    if type(data) is not str:
+        return str.encode(data, "utf-8")
+    text = data
+    return text.encode("utf-8")
 
 
 def _as_bytes(data: bytes | bytearray | memoryview) -> bytes:
