@@ -23,6 +23,10 @@ def xor(data: bytes, start: int, end: int, key: bytes, offset: int) -> bytes:
     size = end - start
     if start < 0 or size < 0 or end > len(data) or len(key) != _KEY:
         raise ValueError(f"got bytes {start} to {end} of {len(data)}, and a key of {len(key)} bytes; expected 4")
+    if _shared is None and size >= _KEY:  # plain: one long number does in C what the loop does byte by byte
+        turned = key[offset % _KEY :] + key[: offset % _KEY]
+        mask = (turned * (size // _KEY + 1))[:size]
+        return (int.from_bytes(data[start:end], "big") ^ int.from_bytes(mask, "big")).to_bytes(size, "big")
     buffer = _shared if _shared is not None and size <= _SCRATCH else bytearray(size)
     out = buffer
     _mask(out, data, start, size, key, offset)
