@@ -9,8 +9,9 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Self
 
 TIMEOUT = 60  # seconds; under valgrind an answer may take some
 READ_SIZE = 1024 * 1024
@@ -161,6 +162,32 @@ def frame_payload(answer: bytes) -> bytes | None:
     return payload if len(answer) >= 2 + extended and len(payload) >= length else None
 
 
+class Watch:
+    """Which of `connections` have got a whole answer; a context, for it holds a descriptor."""
+
+    def __init__(self, connections: list[Connection]) -> None:
+        self.by_number = {connection.socket.fileno(): connection for connection in connections}
+        self.poller = select.epoll()
+        for number in self.by_number:
+            self.poller.register(number, select.EPOLLIN)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.poller.close()
+
+    def answered(self) -> Iterator[Connection]:
+        """Wait for bytes, read them one connection after the other, and say whose answers are complete, if any."""
+        ready = self.poller.poll(TIMEOUT)
+        if not ready:
+            raise WrongAnswer(f"none of {len(self.by_number)} connections got anything within {TIMEOUT} seconds")
+        for number, _ in ready:
+            connection = self.by_number[number]
+            if connection.take():
+                yield connection
+
+
 class Generator:
     """Keeps `connections` busy with `request`, each with one in flight."""
 
@@ -169,37 +196,27 @@ class Generator:
         self.request = request
 
     def run(self, budget: Budget) -> Load:
-        clock, poller = time.perf_counter, select.epoll()
-        by_number = {connection.socket.fileno(): connection for connection in self.connections}
-        for number in by_number:
-            poller.register(number, select.EPOLLIN)
+        clock = time.perf_counter
         times: list[float] = []
         begun = clock()
         deadline = begun + budget.seconds
         busy = min(len(self.connections), budget.count)
         left = budget.count - busy
-        for connection in self.connections[:busy]:
-            connection.started = clock()
-            connection.socket.sendall(self.request)
-        while busy:
-            ready = poller.poll(TIMEOUT)
-            if not ready:
-                raise WrongAnswer(f"no answer within {TIMEOUT} seconds, after {len(times)} right ones")
-            for number, _ in ready:
-                connection = by_number[number]
-                if not connection.take():
-                    continue
-                now = clock()
-                times.append(now - connection.started)
-                if left > 0 and now < deadline:
-                    left -= 1
-                    connection.started = now
-                    connection.socket.sendall(self.request)
-                else:
-                    busy -= 1
-        seconds = clock() - begun
-        poller.close()
-        return summary(times, seconds)
+        with Watch(self.connections) as watch:
+            for connection in self.connections[:busy]:
+                connection.started = clock()
+                connection.socket.sendall(self.request)
+            while busy:
+                for connection in watch.answered():
+                    now = clock()
+                    times.append(now - connection.started)
+                    if left > 0 and now < deadline:
+                        left -= 1
+                        connection.started = now
+                        connection.socket.sendall(self.request)
+                    else:
+                        busy -= 1
+        return summary(times, clock() - begun)
 
 
 class Broadcaster:
@@ -211,25 +228,18 @@ class Broadcaster:
 
     def run(self, budget: Budget) -> Load:
         """The latencies are those of whole broadcasts, to the last member; the count is of messages that came."""
-        clock, poller = time.perf_counter, select.epoll()
-        by_number = {connection.socket.fileno(): connection for connection in self.connections}
-        for number in by_number:
-            poller.register(number, select.EPOLLIN)
+        clock = time.perf_counter
         times: list[float] = []
         begun = clock()
-        while len(times) * len(by_number) < budget.count and clock() < begun + budget.seconds:
-            started = clock()
-            self.connections[0].socket.sendall(self.request)
-            missing = len(by_number)
-            while missing:
-                ready = poller.poll(TIMEOUT)
-                if not ready:
-                    raise WrongAnswer(f"{missing} members got nothing within {TIMEOUT} seconds")
-                missing -= sum(by_number[number].take() for number, _ in ready)
-            times.append(clock() - started)
-        seconds = clock() - begun
-        poller.close()
-        return replace(summary(times, seconds), count=len(times) * len(by_number))
+        with Watch(self.connections) as watch:
+            while len(times) * len(self.connections) < budget.count and clock() < begun + budget.seconds:
+                started = clock()
+                self.connections[0].socket.sendall(self.request)
+                missing = len(self.connections)
+                while missing:
+                    missing -= sum(1 for _ in watch.answered())
+                times.append(clock() - started)
+        return replace(summary(times, clock() - begun), count=len(times) * len(self.connections))
 
 
 def summary(times: list[float], seconds: float) -> Load:

@@ -8,6 +8,8 @@ cdef bytearray _shared
 @cython.locals(size=Py_ssize_t, buffer=bytearray, out="unsigned char *")
 cpdef bytes xor(bytes data, Py_ssize_t start, Py_ssize_t end, bytes key, Py_ssize_t offset)
 
+cdef bytes _mask_as_number(bytes data, bytes key)
+
 @cython.locals(
     source="const unsigned char *",
     keys="const unsigned char *",

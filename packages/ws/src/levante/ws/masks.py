@@ -2,7 +2,9 @@
 
 The loop takes four bytes a turn, one for each byte of the key, from one buffer into another: that is what C compilers
 turn into vector instructions whatever the alignment, so it runs at the speed of memory. What fits is masked in a
-buffer that is kept. Keys come from the system's random source in batches, one system call for a thousand frames.
+buffer that is kept. Interpreted, that loop would take a second for a few megabytes; there, and in no other place, the
+plain form has a body of its own: one XOR of two long numbers. Tests hold both to the same bytes. Keys come from the
+system's random source in batches, one system call for a thousand frames.
 """
 
 import os
@@ -14,7 +16,7 @@ _KEY = 4
 _BATCH = 4096
 # The largest read of uvloop and asyncio; larger payloads, of messages that are sent, get a buffer of their own.
 _SCRATCH = 256 * 1024
-# Plain, threads could take turns in the middle of the loop: then every call has a buffer of its own.
+# The buffer that is kept; None says that this is the plain form.
 _shared = None if __file__.endswith(".py") else bytearray(_SCRATCH)
 
 
@@ -23,15 +25,19 @@ def xor(data: bytes, start: int, end: int, key: bytes, offset: int) -> bytes:
     size = end - start
     if start < 0 or size < 0 or end > len(data) or len(key) != _KEY:
         raise ValueError(f"got bytes {start} to {end} of {len(data)}, and a key of {len(key)} bytes; expected 4")
-    if _shared is None and size >= _KEY:  # plain: one long number does in C what the loop does byte by byte
-        turned = key[offset % _KEY :] + key[: offset % _KEY]
-        mask = (turned * (size // _KEY + 1))[:size]
-        return (int.from_bytes(data[start:end], "big") ^ int.from_bytes(mask, "big")).to_bytes(size, "big")
-    buffer = _shared if _shared is not None and size <= _SCRATCH else bytearray(size)
+    if _shared is None:
+        return _mask_as_number(data[start:end], key[offset % _KEY :] + key[: offset % _KEY])
+    buffer = _shared if size <= _SCRATCH else bytearray(size)
     out = buffer
     _mask(out, data, start, size, key, offset)
-    # Plain, the slice is a bytearray and this makes it bytes; compiled, it is bytes already and this costs nothing.
+    # For the type checker, which sees a bytearray: compiled, the slice is bytes already and this costs nothing.
     return b"" + out[:size]
+
+
+def _mask_as_number(data: bytes, key: bytes) -> bytes:
+    size = len(data)
+    mask = (key * (size // _KEY + 1))[:size]
+    return (int.from_bytes(data, "big") ^ int.from_bytes(mask, "big")).to_bytes(size, "big")
 
 
 def _mask(out: bytearray, data: bytes, start: int, size: int, key: bytes, offset: int) -> None:

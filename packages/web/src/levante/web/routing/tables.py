@@ -74,9 +74,8 @@ class RouteDef(AbstractRouteDef):
     kwargs: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        options = "".join(f", {name}={value!r}" for name, value in sorted(self.kwargs.items()))
         name = getattr(self.handler, "__name__", repr(self.handler))
-        return f"<RouteDef {self.method} {self.path} -> {name!r}{options}>"
+        return f"<RouteDef {self.method} {self.path} -> {name!r}{_shown(self.kwargs)}>"
 
     def within(self, place: Placement, /) -> "RouteDef":
         return RouteDef(self.method, place.path(self.path), self.handler, place.options(self.kwargs))
@@ -96,8 +95,7 @@ class StaticDef(AbstractRouteDef):
     kwargs: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        options = "".join(f", {name}={value!r}" for name, value in sorted(self.kwargs.items()))
-        return f"<StaticDef {self.prefix} -> {fspath(self.path)}{options}>"
+        return f"<StaticDef {self.prefix} -> {fspath(self.path)}{_shown(self.kwargs)}>"
 
     def within(self, place: Placement, /) -> "StaticDef":
         return StaticDef(place.path(self.prefix), self.path, place.options(self.kwargs))
@@ -116,14 +114,17 @@ class FileDef(AbstractRouteDef):
     kwargs: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        options = "".join(f", {name}={value!r}" for name, value in sorted(self.kwargs.items()))
-        return f"<FileDef {self.path} -> {fspath(self.file)}{options}>"
+        return f"<FileDef {self.path} -> {fspath(self.file)}{_shown(self.kwargs)}>"
 
     def within(self, place: Placement, /) -> "FileDef":
         return FileDef(place.path(self.path), self.file, place.options(self.kwargs))
 
     def register(self, router: UrlDispatcher) -> list[AbstractRoute]:
         return [router.add_file(self.path, self.file, **self.kwargs)]
+
+
+def _shown(options: dict[str, Any]) -> str:
+    return "".join(f", {name}={value!r}" for name, value in sorted(options.items()))
 
 
 def route(method: str, path: str, handler: "RouteHandler | type[AbstractView]", **kwargs: Any) -> RouteDef:
