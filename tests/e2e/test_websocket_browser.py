@@ -87,7 +87,7 @@ async def running(site: Site) -> AsyncIterator[None]:
 
     async def join(request: web.Request) -> web.WebSocketResponse:
         sharing = DeflateParams(server_no_context_takeover=True)
-        ws = web.WebSocketResponse(compress=sharing if request.path == "/shared" else True)  # type: ignore[arg-type]
+        ws = web.WebSocketResponse(compress=sharing if request.path == "/shared" else True)
         await ws.prepare(request)
         site.rooms.join(ws, "all")
         async for _ in ws:

@@ -1,5 +1,6 @@
 """permessage-deflate: the four parameters negotiated, context takeover, and inflating that is bounded."""
 
+import itertools
 import zlib
 from types import ModuleType
 
@@ -12,6 +13,7 @@ from levante.ws.deflate import (
     Inflater,
     accept_offer,
     accept_response,
+    client_wishes,
     deflater,
     inflater,
     offer,
@@ -82,15 +84,22 @@ def test_parameters_out_of_range_are_refused() -> None:
         DeflateParams(server_max_window_bits=16)
     for bits in (1, 8, 16):
         with pytest.raises(ValueError, match=f"compress={bits}"):
-            offer(bits)
+            client_wishes(bits)
 
 
 @pytest.mark.parity("C38")
 def test_what_a_client_offers() -> None:
-    assert offer(15) == "permessage-deflate; client_max_window_bits"
-    assert offer(12, no_context_takeover=True) == (
-        "permessage-deflate; client_max_window_bits; server_max_window_bits=12; server_no_context_takeover"
+    assert client_wishes(0) is None
+    for bits in range(9, 16):
+        assert client_wishes(bits) == DeflateParams(server_max_window_bits=bits, client_max_window_bits=bits)
+    assert offer(DeflateParams()) == "permessage-deflate; client_max_window_bits"
+    assert offer(DeflateParams(True, True, 12, 10)) == (
+        "permessage-deflate; client_max_window_bits=10; server_max_window_bits=12; server_no_context_takeover; "
+        "client_no_context_takeover"
     )
+    assert client_wishes(DeflateParams(server_max_window_bits=8)) == DeflateParams(server_max_window_bits=8)
+    with pytest.raises(ValueError, match="client_max_window_bits of at least 9"):
+        client_wishes(DeflateParams(client_max_window_bits=8))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +112,7 @@ def test_what_a_client_offers() -> None:
     ],
 )
 def test_answers_that_a_client_takes(parameters: str, agreed: DeflateParams) -> None:
-    assert accept_response(parse_extensions([f"permessage-deflate{parameters}"])[0], window_bits=15) == agreed
+    assert accept_response(parse_extensions([f"permessage-deflate{parameters}"])[0], wishes=DeflateParams()) == agreed
 
 
 @pytest.mark.hardening("W34")
@@ -120,7 +129,37 @@ def test_answers_that_a_client_takes(parameters: str, agreed: DeflateParams) -> 
 )
 def test_answers_that_a_client_refuses(parameters: str) -> None:
     with pytest.raises(ValueError, match="got"):
-        accept_response(parse_extensions([f"permessage-deflate{parameters}"])[0], window_bits=12)
+        accept_response(
+            parse_extensions([f"permessage-deflate{parameters}"])[0], wishes=DeflateParams(False, False, 12, 12)
+        )
+
+
+PARAMS = [DeflateParams(*each) for each in itertools.product((False, True), (False, True), (9, 12, 15), (9, 12, 15))]
+
+
+@pytest.mark.parity("C38", "W3")
+@pytest.mark.parametrize("client", PARAMS)
+def test_no_agreement_goes_further_than_either_side_wants(client: DeflateParams) -> None:
+    for server in PARAMS:
+        accepted = accept_offer(parse_extensions([offer(client)]), wishes=server)
+        assert accepted is not None
+        agreed, answer = accepted
+        assert accept_response(parse_extensions([answer])[0], wishes=client) == agreed
+        assert agreed == DeflateParams(
+            client.server_no_context_takeover or server.server_no_context_takeover,
+            client.client_no_context_takeover or server.client_no_context_takeover,
+            min(client.server_max_window_bits, server.server_max_window_bits),
+            min(client.client_max_window_bits, server.client_max_window_bits),
+        )
+
+
+@pytest.mark.hardening("W34")
+def test_a_server_that_ignores_what_it_must_do_is_refused_and_a_client_does_its_part_anyhow() -> None:
+    answer = parse_extensions(["permessage-deflate"])[0]
+    agreed = accept_response(answer, wishes=DeflateParams(client_no_context_takeover=True, client_max_window_bits=10))
+    assert agreed == DeflateParams(client_no_context_takeover=True, client_max_window_bits=10)
+    with pytest.raises(ValueError, match="server_no_context_takeover"):
+        accept_response(answer, wishes=DeflateParams(server_no_context_takeover=True))
 
 
 @pytest.mark.parametrize("no_takeover", [False, True])

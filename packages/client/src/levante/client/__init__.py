@@ -18,6 +18,7 @@ from levante.http import (
     payload_type,
 )
 from levante.ws import (
+    DeflateParams,
     WebSocketError,
     WebSocketListener,
     WSCloseCode,
@@ -132,6 +133,7 @@ __all__ = [
     "CookieJar",
     "DataQueue",
     "DefaultResolver",
+    "DeflateParams",
     "DummyCookieJar",
     "EofStream",
     "Fingerprint",

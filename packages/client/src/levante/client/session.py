@@ -14,7 +14,7 @@ from yarl import URL
 
 from levante.http import HttpVersion, HttpVersion11, Limits, hdrs
 from levante.http.codings import ACCEPT_ENCODING
-from levante.ws import WebSocketListener
+from levante.ws import DeflateParams, WebSocketListener
 
 from .auth import BasicAuth
 from .connector import BaseConnector
@@ -313,7 +313,7 @@ class ClientSession:
         heartbeat: float | None = None,
         origin: str | None = None,
         headers: LooseHeaders | None = None,
-        compress: int = 0,
+        compress: int | DeflateParams = 0,
         max_msg_size: int = MAX_MSG_SIZE,
         decode_text: bool = True,
         listener: WebSocketListener | None = None,
@@ -322,11 +322,11 @@ class ClientSession:
         ssl: SSLArgument = True,
         server_hostname: str | None = None,
     ) -> Pending[ClientWebSocketResponse]:
-        """Open a WebSocket (RFC 6455). `compress`: window bits 9 to 15 to offer, 0 for none; `heartbeat`: seconds
-        between pings; `max_msg_size` in bytes, 0 for no limit; `decode_text=False` gives text as bytes; a `listener`
-        gets the messages by its methods instead of `receive`. The
-        session's total timeout holds for the opening only. WSServerHandshakeError when the answer is no acceptable
-        101."""
+        """Open a WebSocket (RFC 6455). `compress`: window bits 9 to 15 to offer for permessage-deflate, 0 for
+        none, `DeflateParams` for all four parameters; `heartbeat`: seconds between pings; `max_msg_size` in bytes, 0
+        for no limit; `decode_text=False` gives text as bytes; a `listener` gets the messages by its methods instead of
+        `receive`. The session's total timeout holds for the opening only. WSServerHandshakeError when the answer is no
+        acceptable 101."""
         return Pending(
             open_websocket(
                 self.request,

@@ -53,7 +53,7 @@ class ClientWebSocketResponse(WebSocketConnection):
 class Opening:
     """One opening handshake: `headers` for the request, then `accept(response)`."""
 
-    def __init__(self, protocols: Sequence[str], *, compress: int, origin: str | None) -> None:
+    def __init__(self, protocols: Sequence[str], *, compress: int | DeflateParams, origin: str | None) -> None:
         self._handshake = DialHandshake(protocols, compress=compress, origin=origin)
         self.headers = self._handshake.headers()
 
@@ -92,7 +92,7 @@ async def open_websocket(
     heartbeat: float | None,
     origin: str | None,
     headers: LooseHeaders | None,
-    compress: int,
+    compress: int | DeflateParams,
     max_msg_size: int,
     decode_text: bool,
     listener: WebSocketListener | None = None,

@@ -12,7 +12,7 @@ from levante.http.errors import PayloadAccessError
 from levante.http.errors import RemoteProtocolError as RequestPayloadError
 from levante.http.validators import ETag
 from levante.http.versions import HttpVersion
-from levante.ws import WebSocketListener, WSCloseCode, WSMessage, WSMsgType
+from levante.ws import DeflateParams, WebSocketListener, WSCloseCode, WSMessage, WSMsgType
 
 from .abc import AbstractAccessLogger, AbstractAsyncAccessLogger, AbstractMatchInfo, AbstractRouter, AbstractView
 from .access_log import AccessLogger
@@ -171,6 +171,7 @@ __all__ = [
     "CleanupContext",
     "CleanupError",
     "ContentCoding",
+    "DeflateParams",
     "Domain",
     "DynamicResource",
     "ETag",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from levante.ws import (
     AcceptedHandshake,
     Conversation,
+    DeflateParams,
     Role,
     WebSocketConnection,
     WebSocketListener,
@@ -56,8 +57,10 @@ class WebSocketResponse(StreamResponse, Conversation):
 
     `timeout` bounds the close handshake, `receive_timeout` each `receive`; after `heartbeat` seconds of silence a
     ping is sent, which the peer has half that time to answer. `protocols` are the subprotocols known here; the
-    client's first choice among them is taken. `max_msg_size` in bytes, 0 is no limit. `origins` are those that may
-    connect from a browser: None is the same origin only, `("*",)` any. Times are in seconds.
+    client's first choice among them is taken. `compress`: whether permessage-deflate is agreed to where the client
+    offers it; `DeflateParams` say how far this side goes in each of its four parameters. `max_msg_size` in bytes, 0 is
+    no limit. `origins` are those that may connect from a browser: None is the same origin only, `("*",)` any. Times are
+    in seconds.
 
     With a `listener` messages go to its methods instead of `receive` and iteration, without a task's turn for each:
     `return WebSocketResponse(listener=Feed())` is a whole handler, which ends when the connection does.
@@ -74,7 +77,7 @@ class WebSocketResponse(StreamResponse, Conversation):
         autoping: bool = True,
         heartbeat: float | None = None,
         protocols: Sequence[str] = (),
-        compress: bool = True,
+        compress: bool | DeflateParams = True,
         max_msg_size: int = MAX_MSG_SIZE,
         writer_limit: int = WRITER_LIMIT,
         decode_text: bool = True,

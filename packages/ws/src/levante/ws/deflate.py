@@ -36,10 +36,13 @@ _EMPTY = b"\x00"
 
 @dataclass(frozen=True, slots=True)
 class DeflateParams:
-    """What both sides agreed on; given to `accept_handshake` it is what this server asks for at most.
+    """The four parameters (RFC 7692 section 7.1), as agreed on, or as one side wants them.
 
-    Window bits are 8 to 15, the base-2 logarithm of the window in bytes; no_context_takeover means that each message is
-    compressed by itself (less memory, worse compression).
+    A server gives it to `WebSocketResponse(compress=...)` or `accept_handshake`, a client to `ws_connect(compress=...)`
+    or `DialHandshake`; what is agreed on then goes no further than that. `server_` is about what the server sends,
+    `client_` about what the client sends. Window bits are 8 to 15, the base-2 logarithm of the window in bytes, and at
+    least 9 for what we compress ourselves; `no_context_takeover` means that each message is compressed by itself, which
+    takes less memory, compresses worse, and lets `Rooms` send all members the same compressed frame.
     """
 
     server_no_context_takeover: bool = False
@@ -169,39 +172,61 @@ def accept_offer(offers: Iterable[Extension], *, wishes: DeflateParams) -> tuple
     return None
 
 
-def offer(window_bits: int, *, no_context_takeover: bool = False) -> str:
-    """The extension that a client offers: `window_bits` (9 to 15) is the largest window that the server shall use."""
-    if not MIN_WINDOW_BITS <= window_bits <= MAX_WINDOW_BITS:
+def client_wishes(compress: int | DeflateParams) -> DeflateParams | None:
+    """What a client wants, by its `compress`: parameters, or window bits (9 to 15) for both directions, or 0 for no
+    compression (None)."""
+    if isinstance(compress, DeflateParams):
+        if compress.client_max_window_bits < MIN_WINDOW_BITS:
+            raise ValueError(
+                f"got compress={compress!r}; expected {_CLIENT_BITS} of at least {MIN_WINDOW_BITS}, which zlib needs"
+            )
+        return compress
+    if not compress:
+        return None
+    if not MIN_WINDOW_BITS <= compress <= MAX_WINDOW_BITS:
         raise ValueError(
-            f"got compress={window_bits!r}; expected 0 (off) or window bits {MIN_WINDOW_BITS} to {MAX_WINDOW_BITS}"
+            f"got compress={compress!r}; expected 0 (off), window bits {MIN_WINDOW_BITS} to {MAX_WINDOW_BITS}, "
+            "or DeflateParams"
         )
-    parts = [DEFLATE, _CLIENT_BITS]
-    if window_bits < MAX_WINDOW_BITS:
-        parts.append(f"{_SERVER_BITS}={window_bits}")
-    if no_context_takeover:
+    return DeflateParams(server_max_window_bits=compress, client_max_window_bits=compress)
+
+
+def offer(wishes: DeflateParams) -> str:
+    """The extension that a client offers. It always says that the server may limit the client's window."""
+    client_bits = wishes.client_max_window_bits
+    parts = [DEFLATE, _CLIENT_BITS if client_bits == MAX_WINDOW_BITS else f"{_CLIENT_BITS}={client_bits}"]
+    if wishes.server_max_window_bits < MAX_WINDOW_BITS:
+        parts.append(f"{_SERVER_BITS}={wishes.server_max_window_bits}")
+    if wishes.server_no_context_takeover:
         parts.append(_SERVER_NO_TAKEOVER)
+    if wishes.client_no_context_takeover:
+        parts.append(_CLIENT_NO_TAKEOVER)
     return "; ".join(parts)
 
 
-def accept_response(answer: Extension, *, window_bits: int) -> DeflateParams:
-    """What a client makes of the server's answer to `offer(window_bits)`; raises `ValueError` when it is not an
-    answer to it."""
+def accept_response(answer: Extension, *, wishes: DeflateParams) -> DeflateParams:
+    """What a client makes of the server's answer to `offer(wishes)`; raises `ValueError` when it is not an answer to
+    it: what was asked of the server must be in it, what the client does itself it does anyhow."""
     found = _read(answer.parameters)
     if found is None:
         raise ValueError(f"got unknown, repeated or invalid parameters {answer.parameters!r}")
     if found.get(_CLIENT_BITS, "") is None:
         raise ValueError(f"got {_CLIENT_BITS} without a value")
     server_bits = int(found.get(_SERVER_BITS) or MAX_WINDOW_BITS)
-    if server_bits > window_bits:
-        raise ValueError(f"got {_SERVER_BITS}={server_bits}; {window_bits} was the most that was offered")
+    if server_bits > wishes.server_max_window_bits:
+        raise ValueError(
+            f"got {_SERVER_BITS}={server_bits}; {wishes.server_max_window_bits} was the most that was offered"
+        )
+    if wishes.server_no_context_takeover and _SERVER_NO_TAKEOVER not in found:
+        raise ValueError(f"got no {_SERVER_NO_TAKEOVER}, which was asked for")
     client_bits = int(found.get(_CLIENT_BITS) or MAX_WINDOW_BITS)
     if client_bits < MIN_WINDOW_BITS:
         raise ValueError(f"got {_CLIENT_BITS}={client_bits}; zlib needs at least {MIN_WINDOW_BITS}")
     return DeflateParams(
         server_no_context_takeover=_SERVER_NO_TAKEOVER in found,
-        client_no_context_takeover=_CLIENT_NO_TAKEOVER in found,
+        client_no_context_takeover=_CLIENT_NO_TAKEOVER in found or wishes.client_no_context_takeover,
         server_max_window_bits=server_bits,
-        client_max_window_bits=min(client_bits, window_bits),
+        client_max_window_bits=min(client_bits, wishes.client_max_window_bits),
     )
 
 

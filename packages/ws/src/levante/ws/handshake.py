@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 
 from multidict import CIMultiDictProxy
 
-from .deflate import DEFLATE, DeflateParams, accept_offer, accept_response, offer
+from .deflate import DEFLATE, DeflateParams, accept_offer, accept_response, client_wishes, offer
 from .errors import WSHandshakeError
 from .extensions import parse_extensions
 from .origins import origin_refusal
@@ -100,16 +100,18 @@ def accept_handshake(
 class DialHandshake:
     """One opening from the client's side (RFC 6455 section 4.1): `headers()` for the request, then `verify(head)`.
 
-    `compress` is 0 (off) or 9 to 15, the window bits offered for permessage-deflate; anything else is a `ValueError`.
+    `compress` offers permessage-deflate: 0 is off, 9 to 15 are window bits for both directions, `DeflateParams` have
+    all four parameters; anything else is a `ValueError`.
     """
 
-    def __init__(self, protocols: Sequence[str] = (), *, compress: int = 0, origin: str | None = None) -> None:
+    def __init__(
+        self, protocols: Sequence[str] = (), *, compress: int | DeflateParams = 0, origin: str | None = None
+    ) -> None:
         for protocol in protocols:
             if not _TOKEN.fullmatch(protocol):
                 raise ValueError(f"got subprotocol {protocol!r}; expected a token without spaces or separators")
         self._protocols = tuple(protocols)
-        self._compress = compress
-        self._offer = offer(compress) if compress else None
+        self._wishes = client_wishes(compress)
         self._origin = origin
         self._key = base64.b64encode(os.urandom(_KEY_BYTES)).decode("ascii")
 
@@ -123,8 +125,8 @@ class DialHandshake:
         ]
         if self._protocols:
             fields.append((_PROTOCOL, ", ".join(self._protocols)))
-        if self._offer is not None:
-            fields.append((_EXTENSIONS, self._offer))
+        if self._wishes is not None:
+            fields.append((_EXTENSIONS, offer(self._wishes)))
         if self._origin is not None:
             fields.append(("Origin", self._origin))
         return fields
@@ -159,12 +161,12 @@ class DialHandshake:
             answers = parse_extensions(head.headers.getall(_EXTENSIONS, ()))
             if not answers:
                 return None
-            if self._offer is None or len(answers) > 1 or answers[0].name != DEFLATE:
+            if self._wishes is None or len(answers) > 1 or answers[0].name != DEFLATE:
                 names = ", ".join(answer.name for answer in answers)
                 raise ValueError(
-                    f"got extensions {names!r}; expected {'at most one ' + DEFLATE if self._offer else 'none'}"
+                    f"got extensions {names!r}; expected {'at most one ' + DEFLATE if self._wishes else 'none'}"
                 )
-            return accept_response(answers[0], window_bits=self._compress)
+            return accept_response(answers[0], wishes=self._wishes)
         except ValueError as error:
             raise self._refused(f"{_EXTENSIONS}: {error}", head) from error
 
