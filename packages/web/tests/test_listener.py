@@ -157,10 +157,9 @@ def tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 @pytest.mark.hardening("X12")
 async def test_a_handshake_that_does_not_come_frees_its_place(
-    tls: tuple[ssl.SSLContext, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tls: tuple[ssl.SSLContext, ssl.SSLContext], caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(listeners, "TLS_HANDSHAKE_TIMEOUT", 0.3)
-    server = web.Server(hello, max_connections=1)
+    server = web.Server(hello, max_connections=1, tls_handshake_timeout=0.3)
     runner = web.ServerRunner(server, shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls[0])

@@ -7,6 +7,7 @@ from levante.http import (
     ETAG_ANY,
     Client,
     ETag,
+    LimitExceeded,
     RemoteProtocolError,
     SetCookie,
     TrustedPeers,
@@ -132,7 +133,11 @@ def text_of(data: bytes) -> tuple[int, str]:
 
 def check_cookie(data: bytes) -> None:
     _, text = text_of(data)
-    pairs = parse_cookie_pairs(text)
+    try:
+        pairs = parse_cookie_pairs(text)
+    except LimitExceeded:
+        expect(len(text) > MAX_COOKIE_HEADER or text.count(";") >= MAX_COOKIE_PAIRS, "few and short cookies refused")
+        return
     expect(len(pairs) <= MAX_COOKIE_PAIRS, f"{len(pairs)} cookies")
     expect_equal(set(parse_cookie(text)), {name for name, _ in pairs}, "the names of the cookies")
     try:

@@ -28,7 +28,7 @@ from .errors import (
 from .exchange import Exchange
 from .h1 import NEED_DATA, PAUSED, Connection, ConnectionClosed, Data, EndOfMessage, Role
 from .heads import Head, RequestHead, ResponseHead
-from .limits import Limits, MultipartLimits, ServerTimeouts
+from .limits import ContentLimits, Limits, MultipartLimits, ServerTimeouts
 from .octets import is_token
 from .serving import ConnectionOwner, Service
 from .streams import EMPTY_PAYLOAD, StreamReader
@@ -150,6 +150,7 @@ __all__ = [
     "ConnectionClosed",
     "ConnectionOwner",
     "ContentCodingError",
+    "ContentLimits",
     "Data",
     "DataQueue",
     "DecodedStream",

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from .dates import MONTHS, format_date
+from .errors import LimitExceeded
 from .limits import (
     MAX_COOKIE_ATTRIBUTE,
     MAX_COOKIE_HEADER,
@@ -50,18 +51,22 @@ _DATE_ZONE: Final = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})[ \t]*$")
 _MONTH_NUMBER: Final = {name.lower(): number for number, name in enumerate(MONTHS, 1)}
 
 
-def parse_cookie_pairs(text: str) -> list[tuple[str, str]]:
+def parse_cookie_pairs(
+    text: str, *, max_cookies: int = MAX_COOKIE_PAIRS, max_cookie_size: int = MAX_COOKIE_HEADER
+) -> list[tuple[str, str]]:
     """Every (name, value) of a Cookie header in the order sent, duplicates included; values unquoted.
 
-    Pairs without a name, or with control or non-ASCII characters, are dropped, and said so once at debug level. What
-    stands after MAX_COOKIE_PAIRS pairs or MAX_COOKIE_HEADER characters is not read.
+    Pairs without a name, or with control or non-ASCII characters, are dropped, and said so once at debug level. Raises
+    LimitExceeded (431) for more than `max_cookies` pairs, empty ones included, or `max_cookie_size` characters.
     """
-    if len(text) > MAX_COOKIE_HEADER:
-        text = text[: text.rfind(";", 0, MAX_COOKIE_HEADER) + 1]
-    pieces = text.split(";", MAX_COOKIE_PAIRS)
+    if len(text) > max_cookie_size:
+        raise LimitExceeded("max_cookie_size", maximum=max_cookie_size, actual=len(text))
+    pieces = text.rstrip("; \t").split(";", max_cookies)
+    if len(pieces) > max_cookies:
+        raise LimitExceeded("max_cookies", maximum=max_cookies)
     pairs = []
     dropped = 0
-    for piece in pieces[:MAX_COOKIE_PAIRS]:
+    for piece in pieces:
         name, equals, value = piece.partition("=")
         name = name.strip(" \t")
         if equals and name and piece.isascii() and (piece.isprintable() or _is_clean(name, value)):
@@ -73,14 +78,16 @@ def parse_cookie_pairs(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def parse_cookie(text: str) -> dict[str, str]:
+def parse_cookie(
+    text: str, *, max_cookies: int = MAX_COOKIE_PAIRS, max_cookie_size: int = MAX_COOKIE_HEADER
+) -> dict[str, str]:
     """The cookies of a Cookie header by name; see parse_cookie_pairs().
 
     Of several with one name the first holds: browsers send the one with the longest, most specific path first (RFC
     6265bis 5.8.3).
     """
     cookies: dict[str, str] = {}
-    for name, value in parse_cookie_pairs(text):
+    for name, value in parse_cookie_pairs(text, max_cookies=max_cookies, max_cookie_size=max_cookie_size):
         cookies.setdefault(name, value)
     return cookies
 

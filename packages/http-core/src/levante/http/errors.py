@@ -21,7 +21,11 @@ _SHOWN: Final = 60
 
 # The status that answers each exceeded limit; whatever is not named here concerns a body (RFC 9110 15.5.14).
 _STATUS_OF_LIMIT: Final = {
+    "max_chunk_extensions": 400,
+    "max_cookie_size": 431,
+    "max_cookies": 431,
     "max_line_size": 414,
+    "max_query_fields": 414,
     "max_field_size": 431,
     "max_headers": 431,
     "max_head_size": 431,

@@ -62,7 +62,7 @@ class Limits:
     max_trailer_size: int = 8 * 1024
     """All field lines after a chunked body; 431. hyper 16 KiB."""
     max_chunk_extensions: int = 16 * 1024
-    """Chunk extensions of one message taken together; 413. hyper 16 KiB (CVE-2023-39326 is the attack)."""
+    """Chunk extensions of one message taken together; 400. hyper 16 KiB (CVE-2023-39326 is the attack)."""
     max_informational: int = 8
     """Interim (1xx) responses before the final one, client side; an error beyond."""
     read_bufsize: int = 256 * 1024
@@ -133,8 +133,7 @@ MAX_FORWARDED_HOPS: Final = 32
 # which a client's certificate is the largest. HAProxy and nginx: a page of memory as well.
 MAX_PROXY_HEADER: Final = 4096
 
-# Pairs and characters of a Cookie header that are read: browsers keep up to 150 to 180 cookies a host; what follows
-# is not read.
+# Pairs and characters of a Cookie header: browsers keep up to 150 to 180 cookies a host. 431 beyond.
 MAX_COOKIE_PAIRS: Final = 150
 MAX_COOKIE_HEADER: Final = 16 * 1024
 
@@ -147,8 +146,11 @@ MAX_COOKIE_ATTRIBUTE: Final = 1024
 # Max-Age of a received Set-Cookie is cut to 100 years, so that adding it to a clock never overflows.
 MAX_COOKIE_SECONDS: Final = 100 * 365 * 24 * 3600
 
-# Fields of a urlencoded form; django 1,000.
+# Fields of a urlencoded form; django 1,000. 413 beyond.
 MAX_FORM_FIELDS: Final = 1000
+
+# Pairs of a query string; more are an attack on hash tables. django 1,000. 414 beyond.
+MAX_QUERY_FIELDS: Final = 1000
 
 # Codings of one Content-Encoding; curl 5, urllib3 5. Each layer multiplies what a bomb can inflate to.
 MAX_CODINGS: Final = 4
@@ -213,3 +215,21 @@ class MultipartLimits:
     """One text field of a form (CVE-2024-49767). starlette 1 MiB."""
     max_text_size: int = 2 * 1024 * 1024
     """All text fields of a form, names included (CVE-2025-69228 counted each by itself)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContentLimits:
+    """How much a request may say in what is taken apart only when a handler asks for it, in items unless the name says
+    otherwise.
+    """
+
+    max_form_fields: int = MAX_FORM_FIELDS
+    """Fields of a urlencoded form; 413."""
+    max_query_fields: int = MAX_QUERY_FIELDS
+    """Pairs of a query string; 414."""
+    max_cookies: int = MAX_COOKIE_PAIRS
+    """Pairs of the Cookie header; 431."""
+    max_cookie_size: int = MAX_COOKIE_HEADER
+    """Characters of the Cookie header, of several taken together; 431."""
+    multipart: MultipartLimits = MultipartLimits()
+    """Of forms as multipart/form-data; 413."""

@@ -246,12 +246,12 @@ def multipart_parts(http: ModuleType, size: int) -> Prepared:
 
 def cookies(http: ModuleType, size: int) -> Prepared:
     text = "; ".join(f"c{index}=v" for index in range(size))
-    return lambda: http.parse_cookie_pairs(text)
+    return lambda: http.parse_cookie_pairs(text, max_cookies=ENDLESS, max_cookie_size=ENDLESS)
 
 
 def quoted_cookies(http: ModuleType, size: int) -> Prepared:
     text = 'a="' + '\\"\\\\\\012' * size + '"; b="' + '"' * size
-    return lambda: http.parse_cookie_pairs(text)
+    return lambda: http.parse_cookie_pairs(text, max_cookies=ENDLESS, max_cookie_size=ENDLESS)
 
 
 def set_cookies(http: ModuleType, size: int) -> Prepared:

@@ -1,5 +1,5 @@
 """The fields of a form, urlencoded or multipart (RFC 7578). Text is kept in memory under the limits of
-`levante.http.limits.MultipartLimits`, files go to temporary files that stay in memory while they are small; disk is
+`levante.http.limits.ContentLimits`, files go to temporary files that stay in memory while they are small; disk is
 touched in an executor only.
 """
 
@@ -15,6 +15,7 @@ from multidict import CIMultiDictProxy, MultiDict
 from levante.http.errors import MalformedContent
 from levante.http.formdecoder import FieldData, FieldStart, FormDecoder
 from levante.http.forms import parse_urlencoded
+from levante.http.limits import MultipartLimits
 from levante.http.mediatypes import parse_media_type
 from levante.http.textcodecs import ascii_compatible
 
@@ -65,7 +66,9 @@ async def read_form(request: "BaseRequest") -> MultiDict[FormValue]:
         return await _read_multipart(request)
     if not request.head.has_body or declared not in (None, "application/x-www-form-urlencoded"):
         return MultiDict()
-    return MultiDict(parse_urlencoded(await request.read(), charset=request.charset or DEFAULT_CHARSET))
+    charset = request.charset or DEFAULT_CHARSET
+    maximum = request.content_limits.max_form_fields
+    return MultiDict(parse_urlencoded(await request.read(), charset=charset, max_fields=maximum))
 
 
 def _declared_type(request: "BaseRequest") -> str | None:
@@ -79,7 +82,7 @@ def _declared_type(request: "BaseRequest") -> str | None:
 
 
 async def _read_multipart(request: "BaseRequest") -> MultiDict[FormValue]:
-    collector = _Collector(request.headers["Content-Type"])
+    collector = _Collector(request.headers["Content-Type"], request.content_limits.multipart)
     try:
         if request.kept_body is not None:
             await collector.feed(request.kept_body)
@@ -98,8 +101,8 @@ async def _read_multipart(request: "BaseRequest") -> MultiDict[FormValue]:
 class _Collector:
     """Puts the events of a form decoder together to fields."""
 
-    def __init__(self, content_type: str) -> None:
-        self.decoder = FormDecoder(content_type)
+    def __init__(self, content_type: str, limits: MultipartLimits) -> None:
+        self.decoder = FormDecoder(content_type, limits=limits)
         self.fields: MultiDict[FormValue] = MultiDict()
         self.file: IO[bytes] | None = None
         self._start: FieldStart | None = None

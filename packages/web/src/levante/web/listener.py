@@ -31,9 +31,6 @@ that share a socket share a burst.
 RETRY_INTERVAL: Final = 0.1
 """Seconds until an accept that failed for want of files is tried again."""
 
-TLS_HANDSHAKE_TIMEOUT: Final = 10.0
-"""Seconds for a TLS handshake; its peer has shown nothing yet but that it can connect. asyncio 60."""
-
 _NEXT_PLEASE: Final = frozenset(
     # This one is gone already, or a firewall forbids it; the next may be well (accept(2)).
     getattr(errno, name)
@@ -77,7 +74,13 @@ async def listen(
                 "the PROXY protocol needs an event loop with add_reader(); on Windows, use a SelectorEventLoop"
             ) from None
         factory = cast("Callable[[], asyncio.BaseProtocol]", server)
-        return cast("Listening", await loop.create_server(factory, sock=sock, ssl=ssl_context, backlog=backlog))
+        patience = None if ssl_context is None else server.tls_handshake_timeout
+        return cast(
+            "Listening",
+            await loop.create_server(
+                factory, sock=sock, ssl=ssl_context, backlog=backlog, ssl_handshake_timeout=patience
+            ),
+        )
     return listener
 
 
@@ -98,7 +101,7 @@ class Listener:
         self._sock = sock
         self._loop = loop
         self._ssl_context = ssl_context
-        self._handshake_timeout = None if ssl_context is None else TLS_HANDSHAKE_TIMEOUT
+        self._handshake_timeout = None if ssl_context is None else server.tls_handshake_timeout
         self._accepting = False
         self._closed = False
         self._retry: asyncio.TimerHandle | None = None
@@ -123,8 +126,12 @@ class Listener:
             self._accepting = True
 
     def close(self) -> None:
-        """Stop to accept; connections that are open stay open."""
+        """Stop to accept; connections that are open stay open. Those that wait in the system's queue, and would be
+        reset now, are taken in before.
+        """
         if not self._closed:
+            while self._accepting and self._accept():
+                pass
             self._pause()
             self._closed = True
             if self._retry is not None:
@@ -136,24 +143,26 @@ class Listener:
             self._loop.remove_reader(self._sock)
             self._accepting = False
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """Take in a batch; whether there may be more."""
         limit = self._server.limit
         for _ in range(ACCEPT_BATCH):
             if limit.is_full():
                 self._server.sampled.tell("full", "%d connections are open, others wait for one to end", limit.count)
                 self._pause()
                 limit.when_there_is_room(self.start)
-                return
+                return False
             try:
                 conn, address = self._sock.accept()
             except BlockingIOError:
-                return
+                return False
             except OSError as exc:
                 if exc.errno not in _NEXT_PLEASE:
                     self._cannot_accept(exc)
-                    return
+                    return False
             else:
                 self._take(conn, address)
+        return True
 
     def _cannot_accept(self, exc: OSError) -> None:
         """The system has nothing left to accept with: try again when that may have changed."""

@@ -6,6 +6,7 @@ from multidict import CIMultiDict, CIMultiDictProxy, MultiDictProxy
 from yarl import URL
 
 from levante.http.exchange import Exchange
+from levante.http.limits import ContentLimits
 from levante.http.streams import StreamReader
 
 from .bodies import decode_json, decode_text, decoded_content, read_body
@@ -15,6 +16,7 @@ from .forms import FormValue, close_files, multipart_reader, open_files, read_fo
 from .jsoncodec import CODEC
 from .keys import BaseKey
 from .request_connection import RequestConnection
+from .request_head import CONTENT_LIMITS
 from .routing.match import UrlMappingMatchInfo
 
 if TYPE_CHECKING:
@@ -74,6 +76,11 @@ class BaseRequest(RequestConnection):
         self._match_info: UrlMappingMatchInfo | None = None
         self._app: Application | None = None
         self._route: AbstractRoute | None = None
+
+    @property
+    def content_limits(self) -> ContentLimits:
+        """How many cookies, pairs of a query and fields of a form the request may have, as its server says."""
+        return CONTENT_LIMITS if self.server is None else self.server.content_limits
 
     @property
     def content(self) -> StreamReader:

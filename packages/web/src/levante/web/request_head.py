@@ -18,6 +18,7 @@ from levante.http.exchange import Exchange
 from levante.http.forms import parse_urlencoded
 from levante.http.forwarded import parse_forwarded
 from levante.http.heads import RequestHead
+from levante.http.limits import ContentLimits
 from levante.http.mediatypes import MediaType, parse_media_type
 from levante.http.target import Target, absolute_url, decode_path, relative_url, split_target
 from levante.http.validators import ETag, parse_etags, parse_range
@@ -25,8 +26,8 @@ from levante.http.versions import HttpVersion
 
 from .state import StateMapping
 
-MAX_QUERY_FIELDS = 1000
-"""Pairs of a query string; more are an attack on hash tables, answered 414. django: 1,000."""
+CONTENT_LIMITS = ContentLimits()
+"""What holds for a request that came by no server, and for all others unless their server says otherwise."""
 
 UNKNOWN_TYPE = MediaType("application", "octet-stream")
 """What a body without a readable Content-Type is (RFC 9110 section 8.3)."""
@@ -43,6 +44,11 @@ class RequestHeadView(StateMapping):
     target_text: str
     """The request target as it was sent, or as a clone has it."""
     _cache: dict[str, Any]  # Any: each cached property has its own type
+
+    @property
+    def content_limits(self) -> ContentLimits:
+        """How many cookies, pairs of a query and fields of a form a request may have."""
+        return CONTENT_LIMITS
 
     def learn(self, facts: Mapping[str, Any]) -> None:
         """For what stands in front of the application: replace `remote`, `scheme` or `host` (Any: as in `_cache`)."""
@@ -136,14 +142,15 @@ class RequestHeadView(StateMapping):
 
     @cached
     def query(self) -> MultiDictProxy[str]:
-        """The decoded query. Raises RemoteProtocolError (414) beyond MAX_QUERY_FIELDS pairs."""
+        """The decoded query. Raises LimitExceeded (414) beyond the server's `content_limits.max_query_fields`."""
         query = self.target.query
         if not query:
             return MultiDictProxy(MultiDict())
+        maximum = self.content_limits.max_query_fields
         try:
-            return MultiDictProxy(MultiDict(parse_urlencoded(query, max_fields=MAX_QUERY_FIELDS)))
+            return MultiDictProxy(MultiDict(parse_urlencoded(query, max_fields=maximum)))
         except LimitExceeded as exc:
-            raise LimitExceeded("max_query_fields", maximum=MAX_QUERY_FIELDS, status=414) from exc
+            raise LimitExceeded("max_query_fields", maximum=maximum) from exc
 
     @property
     def query_string(self) -> str:
@@ -169,8 +176,14 @@ class RequestHeadView(StateMapping):
 
     @cached
     def cookies(self) -> Mapping[str, str]:
-        """The cookies by name, read leniently; of several with one name the first holds."""
-        return MappingProxyType(parse_cookie("; ".join(self.headers.getall("Cookie", ()))))
+        """The cookies by name, read leniently; of several with one name the first holds. Raises LimitExceeded (431)
+        beyond the server's `content_limits`: a session must not get lost among cookies that nobody reads.
+        """
+        limits = self.content_limits
+        fields = self.headers.getall("Cookie", ())
+        return MappingProxyType(
+            parse_cookie("; ".join(fields), max_cookies=limits.max_cookies, max_cookie_size=limits.max_cookie_size)
+        )
 
     @cached
     def media_type(self) -> MediaType:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from levante.http.accept import AcceptedConnection
 from levante.http.errors import ContentCodingError, ExchangeTimeout, PeerDisconnected, RemoteProtocolError
 from levante.http.exchange import Exchange
-from levante.http.limits import MAX_CODING_RATIO, Limits, ServerTimeouts
+from levante.http.limits import MAX_CODING_RATIO, ContentLimits, Limits, ServerTimeouts
 from levante.http.proxyprotocol import ProxyHeader
 from levante.http.versions import SERVER_SOFTWARE
 
@@ -22,6 +22,7 @@ from .http_exception import HTTPException
 from .open_connections import OpenConnections
 from .proxies import RequestsBehindProxies, TrustedProxies, as_trusted_proxies, network_names
 from .request import BaseRequest
+from .request_head import CONTENT_LIMITS
 from .request_limit import MAX_IN_FLIGHT, MAX_QUEUED, QUEUE_TIMEOUT, RequestLimit
 from .response import Response, exception_response
 from .stream_response import StreamResponse
@@ -35,6 +36,12 @@ KEEPALIVE_TIMEOUT = 3630.0
 """Seconds that a runner keeps an idle connection: longer than the hour after which common proxies give up theirs, so
 that a proxy never reuses a connection that is just being closed. `run_app`, which may face clients directly, uses 75.
 """
+
+TLS_HANDSHAKE_TIMEOUT = 10.0
+"""Seconds for a TLS handshake; its peer has shown nothing yet but that it can connect. asyncio 60."""
+
+WRITE_LOW_SHARE = 4
+"""The share of `write_bufsize` down to which it empties before a writer goes on: 16 of 64 KiB, as in asyncio."""
 
 INTERNAL_ERROR = 1011
 
@@ -58,7 +65,8 @@ class Server(OpenConnections):
     Without an application the handler gets a `BaseRequest`, and answers `request.pre_handler_error` itself. Times are
     in seconds, sizes in bytes. `handler_cancellation` cancels a handler whose client has gone away. `auto_decompress`
     undoes the Content-Encoding of request bodies as they are read; one that inflates more than `max_coding_ratio`
-    times (None: no limit) is refused with 413.
+    times (None: no limit) is refused with 413. `content_limits` are for what is taken apart when a handler asks for it:
+    cookies (431), query (414), forms (413). A writer waits while `write_bufsize` bytes are unsent.
 
     A peer that sends a body with less than `min_body_rate` bytes a second after `body_grace`, or takes less than
     `min_write_rate` of a response, is too slow (None: it may be); after `max_connection_requests` a connection is
@@ -89,6 +97,7 @@ class Server(OpenConnections):
         body_grace: float = ServerTimeouts().body_grace,
         min_write_rate: float | None = ServerTimeouts().min_write_rate,
         tcp_keepalive: bool = True,
+        tls_handshake_timeout: float = TLS_HANDSHAKE_TIMEOUT,
         logger: logging.Logger = server_logger,
         access_log: logging.Logger | None = access_logger,
         access_log_class: AccessLoggerClass = AccessLogger,
@@ -97,7 +106,12 @@ class Server(OpenConnections):
         max_field_size: int = Limits().max_field_size,
         max_headers: int = Limits().max_headers,
         max_head_size: int = Limits().max_head_size,
+        max_trailers: int = Limits().max_trailers,
+        max_trailer_size: int = Limits().max_trailer_size,
+        max_chunk_extensions: int = Limits().max_chunk_extensions,
+        content_limits: ContentLimits = CONTENT_LIMITS,
         read_bufsize: int = Limits().read_bufsize,
+        write_bufsize: int = Limits().write_high,
         max_connection_requests: int = Limits().max_requests,
         auto_decompress: bool = True,
         max_coding_ratio: int | None = MAX_CODING_RATIO,
@@ -112,6 +126,8 @@ class Server(OpenConnections):
         proxy_protocol: Iterable[str] | None = None,
     ) -> None:
         super().__init__(ConnectionLimit(max_connections, per_address=max_connections_per_ip), logger)
+        self.content_limits = content_limits
+        self.tls_handshake_timeout = tls_handshake_timeout
         self.auto_decompress = auto_decompress
         self.max_coding_ratio = max_coding_ratio
         self._handler = handler
@@ -125,7 +141,12 @@ class Server(OpenConnections):
             max_field_size=max_field_size,
             max_headers=max_headers,
             max_head_size=max_head_size,
+            max_trailers=max_trailers,
+            max_trailer_size=max_trailer_size,
+            max_chunk_extensions=max_chunk_extensions,
             read_bufsize=read_bufsize,
+            write_high=write_bufsize,
+            write_low=write_bufsize // WRITE_LOW_SHARE,
             max_requests=max_connection_requests,
         )
         self._timeouts = ServerTimeouts(
