@@ -31,6 +31,7 @@ from levante.ws import (
 from .auth import BasicAuth, encode_basic_auth
 from .connector import BaseConnector
 from .cookiejar import AbstractCookieJar, CookieJar, DummyCookieJar
+from .disposition import ContentDisposition
 from .errors import (
     ClientConnectionError,
     ClientConnectionResetError,
@@ -54,6 +55,7 @@ from .errors import (
     NonHttpUrlRedirectClientError,
     RedirectClientError,
     RequestInfo,
+    ResponseTooLarge,
     ServerConnectionError,
     ServerDisconnectedError,
     ServerFingerprintMismatch,
@@ -63,6 +65,7 @@ from .errors import (
     UnixClientConnectorError,
     WSServerHandshakeError,
 )
+from .eventstream import ServerSentEvent
 from .formdata import FormData
 from .middlewares import ClientHandlerType, ClientMiddlewareType, build_client_middlewares
 from .options import RequestOptions
@@ -70,7 +73,7 @@ from .origin import ConnectionKey
 from .reconnection import Backoff, Reconnecting, reconnecting
 from .request import ClientRequest
 from .resolver import AbstractResolver, DefaultResolver, ResolveResult, ThreadedResolver
-from .response import ClientResponse, ContentDisposition
+from .response import ClientResponse
 from .session import ClientSession, request
 from .tcpconnector import AddrInfo, SocketFactory, TCPConnector, UnixConnector
 from .timeouts import ClientTimeout, ClientWSTimeout
@@ -154,9 +157,11 @@ __all__ = [
     "RequestInfo",
     "RequestOptions",
     "ResolveResult",
+    "ResponseTooLarge",
     "ServerConnectionError",
     "ServerDisconnectedError",
     "ServerFingerprintMismatch",
+    "ServerSentEvent",
     "ServerTimeoutError",
     "SocketFactory",
     "SocketTimeoutError",

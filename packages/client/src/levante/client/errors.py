@@ -20,6 +20,7 @@ do.
     |     +- ServerTimeoutError        (+TimeoutError)
     |        +- ConnectionTimeoutError, SocketTimeoutError
     +- ClientPayloadError              the body is cut short, badly framed or badly coded
+    |  +- ResponseTooLarge             the body, or a line, event or record of it, is larger than allowed
     +- InvalidURL                      (+ValueError)
     |  +- InvalidUrlClientError
     |     +- InvalidUrlRedirectClientError          (+RedirectClientError)
@@ -63,6 +64,7 @@ __all__ = [
     "NonHttpUrlRedirectClientError",
     "RedirectClientError",
     "RequestInfo",
+    "ResponseTooLarge",
     "ServerConnectionError",
     "ServerDisconnectedError",
     "ServerFingerprintMismatch",
@@ -294,6 +296,28 @@ class SocketTimeoutError(ServerTimeoutError):
 
 class ClientPayloadError(ClientError):
     """The body of a response is cut short, badly framed or badly coded; or that of a request cannot be sent (again)."""
+
+
+class ResponseTooLarge(ClientPayloadError):
+    """A response is larger than allowed: `what` of it ("body", "line", "event" or "record"), the `maximum`, in bytes
+    or, of lines and events, characters, and the `actual` size where the server has announced it."""
+
+    def __init__(self, what: str, *, maximum: int, actual: int | None = None) -> None:
+        super().__init__(what, maximum, actual)
+        self.what = what
+        self.maximum = maximum
+        self.actual = actual
+
+    def __str__(self) -> str:
+        size = f"is larger than {self.maximum}" if self.actual is None else f"has {self.actual} of {self.maximum}"
+        return f"the {self.what} of the response {size} that are allowed"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild_too_large, (self.what, self.maximum, self.actual)
+
+
+def _rebuild_too_large(what: str, maximum: int, actual: int | None) -> ResponseTooLarge:
+    return ResponseTooLarge(what, maximum=maximum, actual=actual)
 
 
 class InvalidURL(ClientError, ValueError):

@@ -58,6 +58,7 @@ class RequestOptions(TypedDict, total=False):
     max_line_size: int | None
     max_field_size: int | None
     max_headers: int | None
+    max_body_size: int | None
     middlewares: Sequence[ClientMiddlewareType] | None
 
 
@@ -87,6 +88,7 @@ class Arguments:
     max_line_size: int | None = None
     max_field_size: int | None = None
     max_headers: int | None = None
+    max_body_size: int | None = None
     middlewares: Sequence[ClientMiddlewareType] | None = None
 
 
@@ -112,6 +114,7 @@ class Defaults:
     trace_configs: list[TraceConfig]
     ssl: SSLArgument
     limits: Limits
+    max_body_size: int | None
     resolve_charset: CharsetResolver
     middlewares: tuple[ClientMiddlewareType, ...]
     transparent_retry: bool

@@ -9,6 +9,7 @@ from yarl import URL
 
 from levante.http import JsonBytesPayload, JsonPayload
 
+from .bodylimit import check_max_body_size, refuse_announced
 from .connector import BaseConnector
 from .errors import InvalidUrlClientError
 from .journey import Journey, Route
@@ -55,6 +56,8 @@ async def perform(
         response.raise_for_status()
     elif verdict is not False:
         await verdict(response)
+    if sending.max_body_size is not None:
+        refuse_announced(response, sending.max_body_size)
     return response
 
 
@@ -76,6 +79,7 @@ def _send_options(args: Arguments, defaults: Defaults, connector: BaseConnector,
             max_field_size=args.max_field_size,
             max_headers=args.max_headers,
         ),
+        max_body_size=defaults.max_body_size if args.max_body_size is None else check_max_body_size(args.max_body_size),
         auto_decompress=defaults.auto_decompress if args.auto_decompress is None else args.auto_decompress,
         transparent_retry=defaults.transparent_retry,
         lenient=defaults.lenient_responses,

@@ -7,10 +7,10 @@ import codecs
 import json as json_module
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from http.cookies import SimpleCookie
-from types import MappingProxyType, TracebackType
-from typing import Any, NamedTuple, Self
+from types import TracebackType
+from typing import Any, Self
 
 from multidict import CIMultiDictProxy
 from yarl import URL
@@ -21,18 +21,20 @@ from levante.http import (
     MediaType,
     Payload,
     ResponseHead,
-    disposition_filename,
     hdrs,
-    parse_content_disposition,
     parse_media_type,
     parse_set_cookie,
 )
 
 from .connector import Lease
 from .cookierules import make_morsel
+from .disposition import ContentDisposition, read_disposition
 from .errors import ClientConnectionError, ClientResponseError, ContentTypeError, RequestInfo
+from .eventstream import EVENT_STREAM, MAX_EVENT_SIZE, EventParser, ServerSentEvent, events_of
+from .jsonrecords import MAX_RECORD_SIZE, SEQUENCE_TYPES, JSONFormat, RecordSplitter, records_of
 from .links import Links, parse_links
 from .request import ClientRequest
+from .textlines import MAX_LINE_SIZE, LineDecoder, lines_of
 from .timeouts import Deadline
 from .transaction import Transaction, released_error
 
@@ -41,14 +43,6 @@ _OCTETS = MediaType("application", "octet-stream")
 
 CharsetResolver = Callable[["ClientResponse", bytes], str]
 JSONDecoder = Callable[[str], Any]  # Any: whatever JSON holds
-
-
-class ContentDisposition(NamedTuple):
-    """The Content-Disposition of a response (RFC 6266)."""
-
-    type: str | None
-    parameters: Mapping[str, str]
-    filename: str | None
 
 
 class ClientResponse:
@@ -193,14 +187,7 @@ class ClientResponse:
     @property
     def content_disposition(self) -> ContentDisposition | None:
         """The Content-Disposition field; None when there is none, or an unreadable one."""
-        field = self._head.headers.get(hdrs.CONTENT_DISPOSITION)
-        if field is None:
-            return None
-        try:
-            kind, parameters = parse_content_disposition(field)
-        except ValueError:
-            return None
-        return ContentDisposition(kind, MappingProxyType(parameters), disposition_filename(parameters))
+        return read_disposition(self._head.headers.get(hdrs.CONTENT_DISPOSITION))
 
     @property
     def connection(self) -> DialedConnection | None:
@@ -238,9 +225,7 @@ class ClientResponse:
         or broken, ClientConnectionError after release(), SocketTimeoutError and TimeoutError as the timeouts say."""
         if self._body is None:
             if self._released:
-                raise ClientConnectionError(
-                    "the response was released before its body was read: read it inside `async with`"
-                )
+                raise _read_too_late()
             try:
                 self._body = await self.content.read()
             except BaseException:
@@ -251,12 +236,9 @@ class ClientResponse:
     def get_encoding(self) -> str:
         """The encoding of the text: the charset if Python knows it, UTF-8 for JSON, else what the session's fallback
         says. RuntimeError when the fallback is needed and the body is not read yet."""
-        charset = self.charset
-        if charset is not None:
-            try:
-                return codecs.lookup(charset).name
-            except (LookupError, ValueError):
-                pass  # an unknown charset is no better than none
+        known = self._known_charset()
+        if known is not None:
+            return known
         media_type = self._parsed_type()
         if media_type.type == "application" and (media_type.subtype in {"json", "rdap"} or media_type.suffix == "json"):
             return "utf-8"
@@ -280,14 +262,47 @@ class ClientResponse:
         check), ValueError (json.JSONDecodeError) when the body is not, an empty one included."""
         body = await self.read()
         if content_type and not self._is_of_type(content_type):
-            raise ContentTypeError(
-                self.request_info,
-                self.history,
-                status=self.status,
-                message=f"expected {content_type}, got {self.content_type}; json(content_type=None) skips this check",
-                headers=self.headers,
-            )
+            raise self._type_error(content_type, "json")
         return loads(body.decode(encoding or self.get_encoding()))
+
+    def iter_lines(
+        self, *, encoding: str | None = None, errors: str = "strict", max_line_size: int = MAX_LINE_SIZE
+    ) -> AsyncIterator[str]:
+        """The body as lines of text, as they arrive, without their ends (LF, CR or CRLF). `encoding`: by default the
+        charset of the response, else UTF-8. ResponseTooLarge for a line of more than `max_line_size` characters,
+        UnicodeDecodeError as `errors` says, and what reading raises."""
+        decoder = LineDecoder(encoding or self._known_charset() or "utf-8", errors=errors, max_line_size=max_line_size)
+        return lines_of(self._pieces(), decoder)
+
+    def iter_sse(
+        self,
+        *,
+        content_type: str | None = EVENT_STREAM,
+        max_line_size: int = MAX_LINE_SIZE,
+        max_event_size: int = MAX_EVENT_SIZE,
+    ) -> AsyncIterator[ServerSentEvent]:
+        """The body as server-sent events (WHATWG HTML section 9.2), as they arrive. ContentTypeError when the response
+        is no `content_type` (None skips the check), ResponseTooLarge for a line or the data of an event that is
+        longer, in characters, and what reading raises. `EventSource` is the form that connects again."""
+        if content_type and not self._is_of_type(content_type):
+            raise self._type_error(content_type, "iter_sse")
+        return events_of(self._pieces(), EventParser(max_event_size=max_event_size), max_line_size=max_line_size)
+
+    async def iter_json(
+        self,
+        *,
+        form: JSONFormat | None = None,
+        loads: JSONDecoder = json_module.loads,
+        max_record_size: int = MAX_RECORD_SIZE,
+    ) -> AsyncIterator[Any]:  # Any: whatever JSON holds
+        """The body as JSON values, as they arrive: one a line (`form="lines"`: NDJSON, JSON Lines), or a JSON text
+        sequence (`"seq"`, RFC 7464), which is what a content type of application/json-seq means by default.
+        ResponseTooLarge for a value of more than `max_record_size` bytes, ValueError (json.JSONDecodeError) for one
+        that is no JSON, ClientPayloadError for a sequence that is cut short, and what reading raises."""
+        if form is None:
+            form = "seq" if self.content_type in SEQUENCE_TYPES else "lines"
+        async for record in records_of(self._pieces(), RecordSplitter(form, max_size=max_record_size)):
+            yield loads(record)
 
     def raise_for_status(self) -> None:
         """ClientResponseError for a status of 400 and above; the connection is released unless `async with` will do
@@ -336,6 +351,34 @@ class ClientResponse:
         """For the session: close `body`, which may still be read by the upload."""
         await self._transaction.close_when_sent(body)
 
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        """The body in the pieces that arrive, or that which was read."""
+        if self._body is not None:
+            yield self._body
+            return
+        if self._released:
+            raise _read_too_late()
+        while piece := await self.content.readany():
+            yield piece
+
+    def _known_charset(self) -> str | None:
+        charset = self.charset
+        if charset is None:
+            return None
+        try:
+            return codecs.lookup(charset).name
+        except (LookupError, ValueError):
+            return None  # an unknown charset is no better than none
+
+    def _type_error(self, expected: str, method: str) -> ContentTypeError:
+        return ContentTypeError(
+            self.request_info,
+            self.history,
+            status=self.status,
+            message=f"expected {expected}, got {self.content_type}; {method}(content_type=None) skips this check",
+            headers=self.headers,
+        )
+
     def _parsed_type(self) -> MediaType:
         if self._media_type is None:
             field = self._head.field(b"content-type")
@@ -349,3 +392,7 @@ class ClientResponse:
         if expected.lower() == "application/json":
             return _JSON_TYPE.fullmatch(self.content_type) is not None
         return expected.lower() in self.content_type
+
+
+def _read_too_late() -> ClientConnectionError:
+    return ClientConnectionError("the response was released before its body was read: read it inside `async with`")

@@ -19,6 +19,7 @@ from levante.http import (
 )
 from levante.http.decodedstream import PieceSeen
 
+from .bodylimit import capped
 from .bodywriter import BodyWriter
 from .connector import BaseConnector, Lease
 from .decoding import readable_body, response_decoder
@@ -50,6 +51,7 @@ class SendOptions:
     transparent_retry: bool
     resolve_charset: CharsetResolver
     trace: Trace | None = None
+    max_body_size: int | None = None
     lenient: bool = False
 
 
@@ -197,6 +199,8 @@ def _make_response(
 ) -> ClientResponse:
     decoder = response_decoder(_codings(head)) if options.auto_decompress else None
     seen = _chunk_seen(request, options.trace)
+    if options.max_body_size is not None:
+        decoder, seen = capped(head, decoder, seen, maximum=options.max_body_size)
     content = readable_body(exchange.body, decoder, limit=options.limits.read_bufsize, seen=seen)
     transaction = Transaction(exchange, lease, sent=sent, content=content)
     if request.body is not None and not exchange.finished:

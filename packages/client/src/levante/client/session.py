@@ -17,6 +17,7 @@ from levante.http.codings import ACCEPT_ENCODING
 from levante.ws import DeflateParams, WebSocketListener
 
 from .auth import BasicAuth
+from .bodylimit import check_max_body_size
 from .connector import BaseConnector
 from .cookiejar import AbstractCookieJar, CookieJar, LooseCookies
 from .middlewares import ClientMiddlewareType
@@ -56,7 +57,8 @@ class ClientSession:
     Made inside a running loop. `base_url` (absolute, ending in /) is what relative URLs are joined to. `headers`,
     `cookies`, `auth`, `timeout`, `raise_for_status`, `version`, `skip_auto_headers`, `auto_decompress`,
     `middlewares`, `trace_configs`, `ssl` and the limits `read_bufsize`, `max_line_size`, `max_field_size`,
-    `max_headers` (bytes and a count) are defaults of its requests. `transparent_retry=False` switches off the one
+    `max_headers` (bytes and a count) are defaults of its requests, and so is `max_body_size`, the largest response body
+    in decoded bytes (None: any); ResponseTooLarge is raised beyond it. `transparent_retry=False` switches off the one
     repetition of an idempotent request on a connection that had died idle; `allow_insecure_redirects` lets a
     redirect lead from TLS to plain text. Responses are held to the letter of RFC 9112; `lenient_responses` accepts
     what aiohttp does outside of its development mode and nobody can frame by: bare LF and obs-fold in heads, blanks
@@ -91,6 +93,7 @@ class ClientSession:
         max_line_size: int | None = None,
         max_field_size: int | None = None,
         max_headers: int | None = None,
+        max_body_size: int | None = None,
         fallback_charset_resolver: CharsetResolver = _utf8,
         middlewares: Sequence[ClientMiddlewareType] = (),
         transparent_retry: bool = True,
@@ -143,6 +146,7 @@ class ClientSession:
                 max_field_size=max_field_size,
                 max_headers=max_headers,
             ),
+            max_body_size=check_max_body_size(max_body_size),
             resolve_charset=fallback_charset_resolver,
             middlewares=tuple(middlewares),
             transparent_retry=transparent_retry,
