@@ -121,6 +121,26 @@ async def test_a_connection_that_is_gone_already_is_passed_over() -> None:
     listener.close()
 
 
+@pytest.mark.hardening("X1")
+async def test_who_waits_in_the_queue_at_the_end_is_taken_in() -> None:
+    server = web.Server(hello)
+    listener, sock = make_listener(server)
+    listener.start()
+    waiting = [socket.create_connection(sock.sock.getsockname()) for _ in range(listeners.ACCEPT_BATCH + 1)]
+    for each in waiting:
+        each.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    listener.close()  # before the loop has turned once
+    assert server.limit.count == len(waiting)
+    await server.take_last_requests()
+    server.pre_shutdown()
+    for each in waiting:
+        with each:
+            answer = await asyncio.to_thread(each.recv, 4096)
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"\r\nConnection: close\r\n" in answer
+    await server.shutdown()
+
+
 async def test_a_closed_listener_stays_closed() -> None:
     listener, sock = make_listener(web.Server(hello))
     sock.errors = [errno.EMFILE]

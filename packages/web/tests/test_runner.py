@@ -118,6 +118,21 @@ async def test_the_order_of_shutdown(serve: Any) -> None:
     assert not slow.cancelled
 
 
+@pytest.mark.hardening("X1")
+async def test_a_request_that_crosses_the_end_on_an_idle_connection_is_answered(serve: Any) -> None:
+    async def hello(request: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    served = await serve(hello)
+    peer = await served.connect()
+    assert "Connection" not in (await peer.request("GET", "/")).headers
+    peer.writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")  # sent, and not read by the server
+    await served.runner.cleanup()
+    answer = await peer.answer()
+    assert (answer.text, answer.headers["Connection"]) == ("hello", "close")
+    assert await peer.is_closed()
+
+
 @pytest.mark.parity("S56")
 @pytest.mark.hardening("X3")
 async def test_what_does_not_end_is_cancelled(serve: Any) -> None:

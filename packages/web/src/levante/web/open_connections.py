@@ -29,6 +29,12 @@ GOODBYE_TIMEOUT = 5.0
 trip, and one that is asleep would hold up the end.
 """
 
+LAST_REQUESTS = 0.02
+"""Seconds between the end of listening and the closing of idle connections: a request that is under way by then, or
+has arrived and was not read yet, is answered, with goodbye. Some round trips within a data centre; other clients have
+to expect the end of an idle connection at any time (RFC 9112 section 9.3.1).
+"""
+
 GOING_AWAY = 1001
 
 
@@ -160,6 +166,12 @@ class OpenConnections:
             await self._wait_empty(patience)
         finally:
             self._empty_but_websockets = False
+
+    async def take_last_requests(self) -> None:
+        """Wait for requests that peers sent before they could know of the end. Listening must have ended before."""
+        self._retiring = True
+        if self._arriving or any(connection.is_idle() for connection in self._connections):
+            await asyncio.sleep(LAST_REQUESTS)
 
     def pre_shutdown(self) -> None:
         """Close idle connections, and have the others close after what they are doing, saying `Connection: close`."""

@@ -109,9 +109,9 @@ class BaseRunner(ABC):
             return
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._shutdown_timeout
-        await asyncio.sleep(0)  # connections accepted in this very moment get their protocol
-        self._server.pre_shutdown()
         try:
+            await self._server.take_last_requests()
+            self._server.pre_shutdown()
             await self.shutdown()
         finally:
             await self._server.shutdown(max(0.0, deadline - loop.time()))

@@ -236,6 +236,8 @@ class Supervisor:
     def _stop_all(self, status: int, now: float, within: float) -> None:
         first = self._status is None
         self._status = status
+        for sock in self._sockets:
+            sock.close()  # else the system would go on to take connections that nobody will ever accept
         for worker in self._workers:
             if first and worker.state == worker.LEAVING:
                 continue  # a signal would cut short what it has to finish
