@@ -41,7 +41,7 @@ async def one_request(shop: Shop, seconds: float, seen: Seen) -> None:
     """On a connection of its own; that it is refused is the only thing that may go wrong."""
     try:
         peer = await shop.connect()
-    except ConnectionRefusedError:
+    except ConnectionError:
         seen.refused += 1
         return
     try:
@@ -136,3 +136,34 @@ async def test_a_signal_under_load_fails_nothing_that_has_begun(shop: Start, wor
     assert status == 0
     assert closed - told < machine.allows(0.1)
     assert ended - told < machine.allows(LONGEST + 1.0)
+
+
+DRAIN = 2.0  # seconds for the whole shutdown
+FIRST_PART = 0.8  # of it, until handlers are cancelled: the rest is for their cleanup
+
+
+@pytest.mark.hardening("X3")
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_what_does_not_end_in_time_is_cancelled_and_counted(shop: Start, workers: int) -> None:
+    """The time is shorter than in production, so that the test is."""
+    server = shop(workers=workers, shutdown_timeout=DRAIN)
+    stuck = [await server.connect() for _ in range(3)]
+    for peer in stuck:
+        await peer.send(b"GET /forever HTTP/1.1\r\nHost: a\r\n\r\n")
+    server.program.wait_for("ENTERED", count=len(stuck))
+    with Slowdown() as machine:
+        server.program.send(signal.SIGTERM)
+        told = time.monotonic()
+        status = await asyncio.to_thread(server.program.end)
+        ended = time.monotonic()
+    assert status == 0
+    finished = [when for when, _ in server.program.found("FINALLY")]
+    assert len(finished) == len(stuck)
+    assert DRAIN * FIRST_PART - 0.1 < finished[0] - told < machine.allows(DRAIN)
+    assert ended - told < machine.allows(DRAIN + 1.0)
+    assert sum(int(count) for _, count in server.program.found(r"CANCELLED (\d+)")) == len(stuck)
+    told_of = [int(count) for _, count in server.program.found(r"(\d+) requests did not end before the server did")]
+    assert sum(told_of) == len(stuck)
+    assert len(told_of) <= workers
+    for peer in stuck:
+        assert await peer.is_closed()

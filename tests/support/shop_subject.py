@@ -25,6 +25,14 @@ PIECE = b"piece\n"
 log = logging.getLogger("shop")
 told: dict[str, tuple[str, float]] = {}
 
+SERVERS = web.AppKey("SERVERS", list[web.Server])
+
+
+def server_of(request: web.Request) -> web.Server:
+    if request.server is None:
+        raise RuntimeError("a request without a server")
+    return request.server
+
 
 async def hello(request: web.Request) -> web.Response:
     return web.Response(text="hello")
@@ -58,6 +66,8 @@ async def stubborn(request: web.Request) -> web.Response:
 
 
 async def forever(request: web.Request) -> web.Response:
+    if server_of(request) not in request.app[SERVERS]:
+        request.app[SERVERS].append(server_of(request))
     log.info("ENTERED")
     try:
         await asyncio.sleep(1000)
@@ -137,9 +147,7 @@ async def noticed(request: web.Request) -> web.Response:
 
 
 async def facts(request: web.Request) -> web.Response:
-    server = request.server
-    if server is None:
-        raise RuntimeError("a request without a server")
+    server = server_of(request)
     return web.json_response(
         {
             "rss": int(Path("/proc/self/statm").read_text().split()[1]) * PAGE,
@@ -155,18 +163,28 @@ HANDLERS = (hello, pid, slow, busy, stubborn, forever, stream, live, block, abor
 
 
 async def goodbye(app: web.Application) -> None:
+    for server in app[SERVERS]:
+        log.info("CANCELLED %d", server.cancelled_count)
     log.info("CLEANUP")
+
+
+async def begin(app: web.Application) -> None:
+    if os.environ.get("SHOP_STARTUP") == "waits":
+        log.info("STARTING")
+        await asyncio.sleep(1000)
 
 
 def make() -> web.Application:
     logging.basicConfig(level=logging.INFO)
     app = web.Application(client_max_size=0)
+    app[SERVERS] = []
     for handler in HANDLERS:
         app.router.add_get(f"/{handler.__name__}", handler)
     app.router.add_post("/upload", upload)
     app.router.add_post("/notice", notice)
     app.router.add_static("/static", Path.cwd())
     health.setup(app)
+    app.on_startup.append(begin)
     app.on_cleanup.append(goodbye)
     return app
 
@@ -177,12 +195,21 @@ def secured() -> ssl.SSLContext:
     return context
 
 
+def stall() -> None:
+    """As a module does that takes long to import."""
+    if os.environ.get("SHOP_STARTUP") == "imports":
+        print("IMPORTING\n", end="", flush=True)
+        time.sleep(1000)
+
+
 def announce(banner: str) -> None:
     print(banner, flush=True)
 
 
 def main(options: dict[str, Any]) -> None:
     logging.basicConfig(level=logging.INFO)
+    if options.get("workers", 1) == 1:
+        stall()
     if (files := options.pop("nofile", None)) is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     if (path := options.pop("tls", None)) is not None:
@@ -191,5 +218,7 @@ def main(options: dict[str, Any]) -> None:
     web.run_app(make, **{"host": "127.0.0.1", "port": 0, "print": announce, "access_log": None, **options})
 
 
-if __name__ == "__main__":
+if __name__ != "__main__":
+    stall()
+else:
     main(json.loads(sys.argv[1]))

@@ -43,6 +43,8 @@ class OpenConnections:
 
     def __init__(self, limit: ConnectionLimit, logger: logging.Logger) -> None:
         self.requests_count = 0
+        self.cancelled_count = 0
+        """Requests that were cancelled because they did not end in time when the server shut down."""
         self.limit = limit
         self.sampled = SampledLog(logger)
         self._logger = logger
@@ -198,9 +200,12 @@ class OpenConnections:
         if timeout is not None and await self._end_by_itself(timeout - grace):
             return
         running = [connection.current.task for connection in self._connections if connection.current is not None]
-        for task in {*running, *self._orphans, *self._arriving.values()}:
-            if task is not None:
-                task.cancel()
+        handlers = {task for task in (*running, *self._orphans) if task is not None and not task.done()}
+        if handlers:
+            self.cancelled_count += len(handlers)
+            self._logger.warning("%d requests did not end before the server did: cancelled", len(handlers))
+        for task in (*handlers, *self._arriving.values()):
+            task.cancel()
         if not await self._wait_empty(grace):
             self._logger.warning(
                 "%d connections and %d handlers did not end in time", len(self._connections), len(self._orphans)
