@@ -65,11 +65,13 @@ from .errors import (
     UnixClientConnectorError,
     WSServerHandshakeError,
 )
+from .eventsource import EventSource
 from .eventstream import ServerSentEvent
 from .formdata import FormData
 from .middlewares import ClientHandlerType, ClientMiddlewareType, build_client_middlewares
 from .options import RequestOptions
 from .origin import ConnectionKey
+from .progress import ProgressPayload, with_progress
 from .reconnection import Backoff, Reconnecting, reconnecting
 from .request import ClientRequest
 from .resolver import AbstractResolver, DefaultResolver, ResolveResult, ThreadedResolver
@@ -139,6 +141,7 @@ __all__ = [
     "DeflateParams",
     "DummyCookieJar",
     "EofStream",
+    "EventSource",
     "Fingerprint",
     "FormData",
     "HttpVersion",
@@ -152,6 +155,7 @@ __all__ = [
     "NonHttpUrlClientError",
     "NonHttpUrlRedirectClientError",
     "Payload",
+    "ProgressPayload",
     "Reconnecting",
     "RedirectClientError",
     "RequestInfo",
@@ -203,4 +207,5 @@ __all__ = [
     "payload_type",
     "reconnecting",
     "request",
+    "with_progress",
 ]

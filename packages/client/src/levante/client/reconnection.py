@@ -35,7 +35,7 @@ OPEN_TIMEOUT = 10.0
 # 4xx answers that say "later": Request Timeout, Too Early, Too Many Requests.
 LATER = frozenset({408, 425, 429})
 # The share of a delay that chance cannot take away.
-_SURE_SHARE = 0.5
+SURE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def asked_delay(error: Exception, *, at_most: float) -> float:
     return min(float(value), at_most) if value.isascii() and value.isdecimal() and len(value) < 10 else 0.0
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
     """The error for the log; one that holds the request would tell its query and its credentials."""
     what = f"status {error.status}" if isinstance(error, ClientResponseError) else str(error)
     return f"{type(error).__name__}: {what}"
@@ -138,7 +138,7 @@ class Reconnecting(AsyncIterator[ClientWebSocketResponse]):
                     raise
                 asked = asked_delay(error, at_most=self._backoff.last)
                 address = self._url.with_query(None).with_user(None)
-                _logger.warning("connecting to %s failed, to be tried again: %s", address, _said(error))
+                _logger.warning("connecting to %s failed, to be tried again: %s", address, said(error))
             else:
                 self.connections += 1
                 self._current, self._opened_at = websocket, asyncio.get_running_loop().time()
@@ -149,7 +149,7 @@ class Reconnecting(AsyncIterator[ClientWebSocketResponse]):
             self._attempt = 0
             return
         # The chance is for spreading attempts, and guards nothing.
-        delay = self._backoff.delay(self._attempt) * random.uniform(_SURE_SHARE, 1.0)  # noqa: S311
+        delay = self._backoff.delay(self._attempt) * random.uniform(SURE_SHARE, 1.0)  # noqa: S311
         self._attempt += 1
         await asyncio.sleep(max(delay, asked))
 

@@ -261,9 +261,19 @@ class ClientResponse:
         """The whole body as JSON. ContentTypeError when the content type is not JSON (`content_type=None` skips the
         check), ValueError (json.JSONDecodeError) when the body is not, an empty one included."""
         body = await self.read()
-        if content_type and not self._is_of_type(content_type):
-            raise self._type_error(content_type, "json")
+        if content_type:
+            self.check_content_type(content_type, "json")
         return loads(body.decode(encoding or self.get_encoding()))
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body in the pieces that arrive; what was read already, as one."""
+        if self._body is not None:
+            yield self._body
+            return
+        if self._released:
+            raise _read_too_late()
+        while piece := await self.content.readany():
+            yield piece
 
     def iter_lines(
         self, *, encoding: str | None = None, errors: str = "strict", max_line_size: int = MAX_LINE_SIZE
@@ -272,7 +282,7 @@ class ClientResponse:
         charset of the response, else UTF-8. ResponseTooLarge for a line of more than `max_line_size` characters,
         UnicodeDecodeError as `errors` says, and what reading raises."""
         decoder = LineDecoder(encoding or self._known_charset() or "utf-8", errors=errors, max_line_size=max_line_size)
-        return lines_of(self._pieces(), decoder)
+        return lines_of(self.pieces(), decoder)
 
     def iter_sse(
         self,
@@ -284,9 +294,9 @@ class ClientResponse:
         """The body as server-sent events (WHATWG HTML section 9.2), as they arrive. ContentTypeError when the response
         is no `content_type` (None skips the check), ResponseTooLarge for a line or the data of an event that is
         longer, in characters, and what reading raises. `EventSource` is the form that connects again."""
-        if content_type and not self._is_of_type(content_type):
-            raise self._type_error(content_type, "iter_sse")
-        return events_of(self._pieces(), EventParser(max_event_size=max_event_size), max_line_size=max_line_size)
+        if content_type:
+            self.check_content_type(content_type, "iter_sse")
+        return events_of(self.pieces(), EventParser(max_event_size=max_event_size), max_line_size=max_line_size)
 
     async def iter_json(
         self,
@@ -301,8 +311,20 @@ class ClientResponse:
         that is no JSON, ClientPayloadError for a sequence that is cut short, and what reading raises."""
         if form is None:
             form = "seq" if self.content_type in SEQUENCE_TYPES else "lines"
-        async for record in records_of(self._pieces(), RecordSplitter(form, max_size=max_record_size)):
+        async for record in records_of(self.pieces(), RecordSplitter(form, max_size=max_record_size)):
             yield loads(record)
+
+    def check_content_type(self, expected: str, method: str = "") -> None:
+        """ContentTypeError when the response is not of type `expected`; `method` can skip this check."""
+        if not self._is_of_type(expected):
+            cure = f"; {method}(content_type=None) skips this check" if method else ""
+            raise ContentTypeError(
+                self.request_info,
+                self.history,
+                status=self.status,
+                message=f"expected {expected}, got {self.content_type}{cure}",
+                headers=self.headers,
+            )
 
     def raise_for_status(self) -> None:
         """ClientResponseError for a status of 400 and above; the connection is released unless `async with` will do
@@ -321,7 +343,7 @@ class ClientResponse:
         self._transaction.give_up(released_error())
 
     def close(self) -> None:
-        """As release(); the body cannot be read afterwards."""
+        """As release()."""
         self.release()
 
     async def wait_for_close(self) -> None:
@@ -351,16 +373,6 @@ class ClientResponse:
         """For the session: close `body`, which may still be read by the upload."""
         await self._transaction.close_when_sent(body)
 
-    async def _pieces(self) -> AsyncIterator[bytes]:
-        """The body in the pieces that arrive, or that which was read."""
-        if self._body is not None:
-            yield self._body
-            return
-        if self._released:
-            raise _read_too_late()
-        while piece := await self.content.readany():
-            yield piece
-
     def _known_charset(self) -> str | None:
         charset = self.charset
         if charset is None:
@@ -369,15 +381,6 @@ class ClientResponse:
             return codecs.lookup(charset).name
         except (LookupError, ValueError):
             return None  # an unknown charset is no better than none
-
-    def _type_error(self, expected: str, method: str) -> ContentTypeError:
-        return ContentTypeError(
-            self.request_info,
-            self.history,
-            status=self.status,
-            message=f"expected {expected}, got {self.content_type}; {method}(content_type=None) skips this check",
-            headers=self.headers,
-        )
 
     def _parsed_type(self) -> MediaType:
         if self._media_type is None:
