@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from aiosignal import Signal
 from frozenlist import FrozenList
 
-from levante.http.errors import ProtocolError, RemoteProtocolError
+from levante.http.errors import LimitExceeded, ProtocolError, RemoteProtocolError
 from levante.http.exchange import Exchange
 
 from .chains import build_chain
 from .conversion import ResponseConverter
-from .exceptions import exception_for_status
+from .exceptions import HTTPRequestEntityTooLarge, exception_for_status
 from .jsoncodec import JSONCodec
 from .keys import AppKey
 from .lifecycle import AppCallback, CleanupContext
@@ -389,8 +389,10 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
 
 
 def _error_match(error: ProtocolError) -> MatchInfoError:
-    exception = exception_for_status(error.status)
-    return MatchInfoError(exception(text=f"{error.status}: {error.message}"))
+    text = f"{error.status}: {error.message}"
+    if isinstance(error, LimitExceeded) and error.status == HTTPRequestEntityTooLarge.status_code:
+        return MatchInfoError(HTTPRequestEntityTooLarge(error.maximum, error.actual, text=text))
+    return MatchInfoError(exception_for_status(error.status)(text=text))
 
 
 def _ignoring_app(send: Callable[[], Awaitable[None]]) -> AppCallback:
