@@ -144,10 +144,11 @@ def get(port: int, target: str = "/") -> tuple[int, str]:
 class Load:
     """Clients that keep asking, each on a connection that it keeps as long as the server says so."""
 
-    def __init__(self, port: int, *, clients: int = 8, rate: float = 200.0) -> None:
+    def __init__(self, port: int, *, clients: int = 8, rate: float = 200.0, target: str = "/") -> None:
         self.answers: Counter[str] = Counter()
         self.failures: list[str] = []
         self._port = port
+        self._target = target
         self._pause = clients / rate
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(clients)]
@@ -168,7 +169,7 @@ class Load:
             try:
                 if connection is None:
                     connection = Connection(self._port)
-                status, body = connection.get()
+                status, body = connection.get(self._target)
                 if status == 200:
                     self.answers[body] += 1
                 else:

@@ -1,11 +1,12 @@
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
 
 from levante import web
-from levante.web import health
+from levante.web import health, looplag
 
 
 async def fine() -> bool:
@@ -60,3 +61,30 @@ async def test_not_while_draining(serve: Any) -> None:
     answer = await served.get("/ready")
     assert (answer.status, json.loads(answer.text)) == (503, {"status": "draining"})
     assert (await served.get("/live")).status == 200
+
+
+@pytest.mark.hardening("X6")
+async def test_not_while_the_event_loop_is_late(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
+    served = await serving(serve, max_lag=0.3)
+    peer = await served.connect()
+    assert (await peer.request("GET", "/readyz")).status == 200
+    await peer.send(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+    time.sleep(looplag.INTERVAL + 0.4)
+    answer = await peer.answer()
+    assert (answer.status, json.loads(answer.text)) == (503, {"status": "lagging"})
+    assert "seconds late" in caplog.text
+    async with asyncio.timeout(10):
+        while (await peer.request("GET", "/readyz")).status != 200:
+            assert (await peer.request("GET", "/healthz")).status == 200
+            await asyncio.sleep(0.01)
+
+
+async def test_lag_is_measured_between_start_and_stop() -> None:
+    lag = looplag.LoopLag()
+    assert lag.seconds == 0.0
+    lag.start()
+    time.sleep(looplag.INTERVAL + 0.1)
+    assert lag.seconds >= 0.1
+    lag.stop()
+    assert lag.seconds == 0.0
+    lag.stop()

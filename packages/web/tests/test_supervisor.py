@@ -33,7 +33,7 @@ class FakeWorker:
         self.says = b""
         self.ended: str | None = None
         self.signals: list[int] = []
-        self.retired = self.killed = False
+        self.retired = self.killed = self.is_late = False
         FakeWorker.made.append(self)
         self.pid = len(FakeWorker.made)
 
@@ -230,6 +230,22 @@ def test_a_reload_that_fails_half_way_leaves_all_that_serve(fakes: None) -> None
     assert len(scene.made) == count
     assert [worker.state for worker in scene.workers] == ["serving", "serving"]
     assert scene.supervisor._status is None
+
+
+@pytest.mark.hardening("X6")
+def test_who_begins_to_be_silent_is_told_of_once(fakes: None, caplog: pytest.LogCaptureFixture) -> None:
+    scene = serving()
+    late, talking = scene.made
+    for times in (1, 2):
+        for _ in range(10):
+            talking.says = ALIVE
+            scene.turn(1.0, talking)
+        (worker,) = {record.args[0] for record in caplog.records if record.levelno == logging.WARNING}
+        assert worker == late.pid
+        assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == times
+        late.says = ALIVE
+        scene.turn(0.1, late)
+    assert late.signals == []
 
 
 @pytest.mark.hardening("X6")

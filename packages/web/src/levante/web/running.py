@@ -115,8 +115,8 @@ def run_app(
                     "workers are processes with loops of their own, led by signals: leave `loop` and"
                     " `handle_signals` out"
                 )
-            assignment = Assignment(app, ssl_context, options, debug=debug, backlog=backlog)
-            supervise(assignment, workers, addresses, watchdog=watchdog_timeout, show=print)
+            assignment = Assignment(app, ssl_context, options, debug=debug, backlog=backlog, watchdog=watchdog_timeout)
+            supervise(assignment, workers, addresses, show=print)
         else:
             loop = new_event_loop() if loop is None else loop
             _prepare(loop, debug, access_log)
@@ -133,7 +133,7 @@ def run_worker(assignment: Assignment, sockets: Iterable[socket.socket], control
     _prepare(loop, assignment.debug, options["access_log"])
     addresses = Addresses(None, None, None, sockets, assignment.backlog, None, None)
     tls = assignment.ssl_context
-    leash = Leash(control, raise_graceful_exit)
+    leash = Leash(control, raise_graceful_exit, watchdog=assignment.watchdog)
     app = as_factory(assignment.app)()
     with control:
         run_until_exit(loop, _serve(app, addresses, None if tls is None else tls(), options, None, leash))

@@ -78,6 +78,7 @@ class WorkerProcess:
         self.spawned = now
         self.last_beat = now
         self.kill_at: float | None = None
+        self.is_late = False  # with its sign of life, and the log says so
         self._sock, theirs = socket.socketpair()
         try:
             with theirs:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .addresses import Addresses
 from .app import Application
 from .binding import inode, remove_unix
-from .leash import READY
+from .leash import READY, show_after
 from .sites import socket_name
 from .worker_process import CHUNK, HUNG_UP, WorkerProcess, preparation
 
@@ -86,15 +86,11 @@ class Assignment:
     options: dict[str, Any]
     debug: bool | None
     backlog: int
+    watchdog: float | None = WATCHDOG_TIMEOUT
 
 
 def supervise(
-    assignment: Assignment,
-    count: int,
-    addresses: Addresses,
-    *,
-    watchdog: float | None = WATCHDOG_TIMEOUT,
-    show: Callable[[str], object] | None = None,
+    assignment: Assignment, count: int, addresses: Addresses, *, show: Callable[[str], object] | None = None
 ) -> None:
     """Serve by `count` processes until SIGINT or SIGTERM; SystemExit when they did not end gracefully."""
     _check(assignment, count)
@@ -109,7 +105,7 @@ def supervise(
             sockets,
             count,
             shutdown_timeout=assignment.options["shutdown_timeout"],
-            watchdog=watchdog,
+            watchdog=assignment.watchdog,
             on_ready=lambda: show(banner) if show is not None else None,
         )
         status = supervisor.run()
@@ -288,13 +284,19 @@ class Supervisor:
             self._boot_failures = 0
 
     def _watch(self, now: float) -> None:
-        """Replace workers whose event loop does not turn."""
+        """Replace workers whose event loop does not turn, and tell before of those where that is beginning."""
         if self._watchdog is None:
             return
         for worker in self._serving():
-            if now - worker.last_beat > self._watchdog:
-                logger.error("worker %d has been blocked for %.0f s: replaced", worker.pid, now - worker.last_beat)
+            silence = now - worker.last_beat
+            if silence > self._watchdog:
+                logger.error("worker %d has been blocked for %.0f s: replaced", worker.pid, silence)
                 worker.stop(signal.SIGABRT, now, DUMP_TIME)
+            elif silence <= show_after(self._watchdog):
+                worker.is_late = False
+            elif not worker.is_late:
+                worker.is_late = True
+                logger.warning("worker %d is blocked since %.1f s: it shows its stacks", worker.pid, silence)
 
     # What should be.
 
