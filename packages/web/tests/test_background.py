@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from levante import web
+from levante.http import deadlines
 from levante.web import background
 
 pytestmark = pytest.mark.parity("L19")
@@ -92,6 +93,18 @@ async def test_the_context_is_the_spawner_s() -> None:
         variable.set("third")
         assert await second.wait() == "second"
         assert await first.wait() == "first"
+
+
+async def test_the_deadline_of_the_request_is_left_behind() -> None:
+    async def read() -> float | None:
+        return deadlines.remaining()
+
+    async with web.BackgroundTasks() as tasks:
+        with deadlines.within(5):
+            job = await tasks.spawn(read())
+            assert await tasks.shield(read()) is None
+            assert deadlines.remaining() is not None
+        assert await job.wait() is None
 
 
 async def test_failures_are_told_once() -> None:

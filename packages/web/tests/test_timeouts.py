@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from levante import web
+from levante.http import deadlines
 from levante.web.middlewares import handler_timeout, problem_details
 
 
@@ -39,6 +40,49 @@ async def test_a_slow_handler_is_504(serve: Any) -> None:
     assert (await served.get("/fast")).text == "fast"
     assert (await served.get("/stream")).body == b"xxx"
     assert (await served.get("/own")).status == 504
+
+
+async def tell_what_is_left(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    left = deadlines.remaining()
+    await response.prepare(request)
+    assert deadlines.remaining() is None, "the answer has begun: nothing is late any more"
+    await response.write(b"none" if left is None else b"%.1f" % left)
+    return response
+
+
+@pytest.mark.parity("U6")
+@pytest.mark.hardening("X20")
+@pytest.mark.parametrize(
+    ("options", "said", "left"),
+    [
+        ({}, None, "60.0"),
+        ({}, "1000", "60.0"),
+        ({"deadline_header": deadlines.DEADLINE_HEADER}, None, "60.0"),
+        ({"deadline_header": deadlines.DEADLINE_HEADER}, "7000", "7.0"),
+        ({"deadline_header": deadlines.DEADLINE_HEADER}, "700000", "60.0"),
+        ({"deadline_header": deadlines.DEADLINE_HEADER}, "soon", "60.0"),
+        ({"deadline_header": "X-Time-Left"}, "7000", "60.0"),
+    ],
+)
+async def test_what_is_left_is_the_deadline_of_the_context(
+    serve: Any, options: Any, said: str | None, left: str
+) -> None:
+    app = web.Application(middlewares=[handler_timeout(60, **options)])
+    app.router.add_get("/", tell_what_is_left)
+    headers = [] if said is None else [(deadlines.DEADLINE_HEADER, said)]
+    answer = await (await serve(app)).request("GET", "/", headers)
+    assert abs(float(answer.text) - float(left)) <= 0.2
+
+
+@pytest.mark.hardening("X20")
+async def test_a_caller_s_deadline_ends_the_handler(serve: Any) -> None:
+    app = web.Application(middlewares=[handler_timeout(60, deadline_header="X-Left")])
+    app.router.add_get("/", ignore)
+    served = await serve(app)
+    assert (await served.request("GET", "/", [("X-Left", "50")])).status == 504
+    answer = await served.request("GET", "/", [("X-Left", "0")])
+    assert (answer.status, answer.text) == (504, "504: the caller's deadline has passed")
 
 
 async def read(request: web.Request) -> web.Response:

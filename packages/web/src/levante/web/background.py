@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coro
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from levante.http.deadlines import no_deadline
+
 from .background_job import BackgroundJob
 from .cancellation import request_of
 from .keys import AppKey
@@ -112,8 +114,8 @@ class BackgroundTasks(Collection[Jobs]):
     # Beginning.
 
     async def spawn(self, coro: Coroutine[Any, Any, T], name: str | None = None) -> BackgroundJob[T]:
-        """Run a coroutine in the background, with a copy of the caller's context. Returns at once, unless as many jobs
-        wait as may. RuntimeError when closed.
+        """Run a coroutine in the background, with a copy of the caller's context, its deadline left out. Returns at
+        once, unless as many jobs wait as may. RuntimeError when closed.
         """
         try:
             while not self._closed and self._is_full():
@@ -122,7 +124,8 @@ class BackgroundTasks(Collection[Jobs]):
         except BaseException:
             coro.close()
             raise
-        job = BackgroundJob(self, coro, name, contextvars.copy_context())
+        with no_deadline():
+            job = BackgroundJob(self, coro, name, contextvars.copy_context())
         if self.limit is None or len(self._running) < self.limit:
             self._start(job)
         else:
@@ -136,7 +139,8 @@ class BackgroundTasks(Collection[Jobs]):
         if self._closed and asyncio.iscoroutine(awaitable):
             awaitable.close()
         self._check_open()
-        inner = asyncio.ensure_future(awaitable)
+        with no_deadline():
+            inner = asyncio.ensure_future(awaitable)
         self._shielded.add(inner)
         inner.add_done_callback(self._shielded.discard)
         try:
