@@ -19,6 +19,7 @@ from levante.client import (
     Fingerprint,
     TCPConnector,
     UnixConnector,
+    securing,
     tcpconnector,
 )
 
@@ -170,7 +171,7 @@ async def test_stalling_in_tls_is_a_connection_timeout(serve) -> None:
 
 @pytest.mark.hardening("C58")
 async def test_the_handshake_has_a_limit_of_its_own(serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcpconnector, "TLS_HANDSHAKE_TIMEOUT", 0.05)
+    monkeypatch.setattr(securing, "TLS_HANDSHAKE_TIMEOUT", 0.05)
     stop = asyncio.Event()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -73,6 +73,9 @@ class BaseConnector(abc.ABC):
     last two."""
 
     allowed_schemes: frozenset[str] = frozenset({"http", "https", "ws", "wss"})
+    # Whether `_dial` heeds the proxy of a key. Where it does not, naming one is an error, and the environment does not
+    # count.
+    speaks_to_proxies: bool = False
 
     def __init__(
         self,

@@ -19,6 +19,8 @@ from .request import ClientRequest, automatic_headers, cookie_field
 from .response import ClientResponse
 from .tracing import Trace, TraceRequestRedirectParams
 
+# The Authorization value that a trusted environment has for a host; the flag says that a redirect led there.
+FindAuth = Callable[[str, bool], str | None]
 MakeRequest = Callable[[str, URL, CIMultiDict[str], object], ClientRequest]
 
 
@@ -37,6 +39,7 @@ class Route:
     requote: bool
     allow_downgrade: bool
     trace: Trace | None
+    find_auth: FindAuth | None = None
 
 
 class Journey:
@@ -60,6 +63,7 @@ class Journey:
         self._cookies = cookies
         self._auth = auth
         self._history: list[ClientResponse] = []
+        self._strayed = False
 
     async def run(self, body: object) -> ClientResponse:
         """The final response, its history set. TooManyRedirects, the redirect errors, and whatever sending raises."""
@@ -96,6 +100,10 @@ class Journey:
         if auth is not None:
             self._auth = auth
             headers[hdrs.AUTHORIZATION] = auth
+        elif route.find_auth is not None and hdrs.AUTHORIZATION not in headers:
+            found = route.find_auth(url.raw_host or "", self._strayed)
+            if found is not None:
+                headers[hdrs.AUTHORIZATION] = found
         cookies = cookie_field(headers.get(hdrs.COOKIE), jar_field(route.jar, url), self._cookies)
         if cookies:
             headers[hdrs.COOKIE] = cookies
@@ -145,6 +153,7 @@ class Journey:
         if hop.cross_origin:
             self._cookies = {}
             self._auth = None
+            self._strayed = True
         self.method = hop.method
         self.url = hop.url
 

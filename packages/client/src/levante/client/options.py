@@ -12,7 +12,9 @@ from levante.http import HttpVersion, Limits
 
 from .auth import BasicAuth
 from .cookiejar import AbstractCookieJar, LooseCookies
+from .environment import Environment
 from .middlewares import ClientMiddlewareType
+from .proxies import ProxyMap, ProxyRules
 from .redirects import MAX_REDIRECTS
 from .request import LooseHeaders
 from .response import CharsetResolver, ClientResponse
@@ -43,6 +45,11 @@ class RequestOptions(TypedDict, total=False):
     headers: LooseHeaders | None
     skip_auto_headers: Iterable[str] | None
     auth: BasicAuth | None
+    proxy: StrOrURL | None
+    proxies: ProxyMap | None
+    proxy_auth: BasicAuth | None
+    proxy_headers: LooseHeaders | None
+    proxy_ssl: SSLArgument | None
     allow_redirects: bool
     max_redirects: int
     compress: bool | str | None
@@ -73,6 +80,11 @@ class Arguments:
     headers: LooseHeaders | None = None
     skip_auto_headers: Iterable[str] | None = None
     auth: BasicAuth | None = None
+    proxy: StrOrURL | None = None
+    proxies: ProxyMap | None = None
+    proxy_auth: BasicAuth | None = None
+    proxy_headers: LooseHeaders | None = None
+    proxy_ssl: SSLArgument | None = None
     allow_redirects: bool = True
     max_redirects: int = MAX_REDIRECTS
     compress: bool | str | None = False
@@ -121,6 +133,8 @@ class Defaults:
     allow_insecure_redirects: bool
     lenient_responses: bool
     deadlines: DeadlineWheel
+    proxies: ProxyRules | None
+    environment: Environment | None
 
 
 def limits_with(

@@ -9,6 +9,7 @@ from yarl import URL
 
 from levante.http import Limits
 
+from .proxies import Proxy
 from .tls import SSLArgument
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -18,7 +19,8 @@ SECURE_SCHEMES = frozenset({"https", "wss"})
 class ConnectionKey(NamedTuple):
     """Two requests may share a connection when their keys are equal. `server_hostname` is part of it: the
     certificate was checked against that name and no other (CVE-2026-54275). `limits` are those of the responses,
-    None for the usual ones; `lenient` says whether responses are forgiven what nobody can frame by."""
+    None for the usual ones; `lenient` says whether responses are forgiven what nobody can frame by; `proxy` is what is
+    dialled instead of the host."""
 
     host: str
     port: int | None
@@ -27,13 +29,14 @@ class ConnectionKey(NamedTuple):
     server_hostname: str | None = None
     limits: Limits | None = None
     lenient: bool = False
+    proxy: Proxy | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A context cannot be pickled; whether it verified is what a reader of the error wants.
         ssl = self.ssl
         if isinstance(ssl, ssl_module.SSLContext):
             ssl = ssl.verify_mode is not ssl_module.CERT_NONE
-        return ConnectionKey, (self.host, self.port, self.is_ssl, ssl, self.server_hostname, self.limits, self.lenient)
+        return ConnectionKey, (*self[:3], ssl, *self[4:])
 
 
 def host_header(url: URL) -> str:

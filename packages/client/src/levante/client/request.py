@@ -14,6 +14,7 @@ from .cookiejar import CookieJar, LooseCookies
 from .errors import InvalidUrlClientError, NonHttpUrlClientError, RequestInfo
 from .formdata import FormData
 from .origin import SECURE_SCHEMES, ConnectionKey, host_header, is_legacy_ipv4
+from .proxies import Fields, Proxy, ProxyRules, headers_beyond
 from .timeouts import ClientTimeout
 from .tls import SSLArgument
 
@@ -125,12 +126,12 @@ class ClientRequest:
     `update_body`.
 
     `original_url` is the URL of this hop with its fragment; `headers` are all that will be sent; `body` is the
-    payload or None.
+    payload or None; `proxy` is the URL of the proxy that `url` leads through, without credentials.
     """
 
     __slots__ = (
         "_key", "body", "chunked", "compress", "expect100", "headers", "length", "method", "original_url",
-        "server_hostname", "session", "skip_auto_headers", "ssl", "timeout", "url", "version",
+        "proxies", "server_hostname", "session", "skip_auto_headers", "ssl", "timeout", "url", "version", "via",
     )  # fmt: skip
 
     def __init__(
@@ -149,6 +150,7 @@ class ClientRequest:
         server_hostname: str | None = None,
         timeout: ClientTimeout,
         version: HttpVersion = HttpVersion11,
+        proxies: ProxyRules | None = None,
     ) -> None:
         self.method = method
         self.original_url = url
@@ -163,6 +165,8 @@ class ClientRequest:
         self.server_hostname = server_hostname
         self.timeout = timeout
         self.version = version
+        self.proxies = proxies
+        self.via: Proxy | None = None
         self.body: Payload | None = None
         self.length: int | None = 0
         self._key: tuple[URL, ConnectionKey] | None = None
@@ -194,8 +198,35 @@ class ClientRequest:
 
     @property
     def target(self) -> str:
-        """The request target in origin form (RFC 9112 section 3.2.1)."""
-        return self.url.raw_path_qs
+        """The request target: in origin form (RFC 9112 section 3.2.1), or absolute for a proxy that forwards it
+        (3.2.2)."""
+        if self.via is None or self.via.tunnel:
+            return self.url.raw_path_qs
+        return f"{self.url.scheme}://{host_header(self.url)}{self.url.raw_path_qs}"
+
+    @property
+    def proxy(self) -> URL | None:
+        """The proxy that `url` leads through, None for a direct connection."""
+        chosen = None if self.proxies is None else self.proxies.choose(self.url)
+        return None if chosen is None else chosen.url
+
+    @property
+    def proxy_headers(self) -> Fields:
+        """The fields that were given for the proxy."""
+        return () if self.proxies is None else self.proxies.fields
+
+    def set_out(self) -> ConnectionKey:
+        """Decide, from `url` as it is now, by way of which proxy the request goes, and return the key of the
+        connections that can carry it."""
+        if self.proxies is None:
+            return self.connection_key
+        self.via = self.proxies.choose(self.url, self.headers)
+        return self.connection_key._replace(proxy=self.via)
+
+    @property
+    def sent_headers(self) -> CIMultiDict[str]:
+        """The fields that leave with the request: `headers`, and for a proxy what only it may see."""
+        return self.headers if self.proxies is None else headers_beyond(self.headers, self.via)
 
     async def update_body(self, body: object) -> None:
         """Send `body` instead of the present one, which is closed. None: no body."""

@@ -15,11 +15,13 @@ from .errors import InvalidUrlClientError
 from .journey import Journey, Route
 from .middlewares import ClientHandlerType, ClientMiddlewareType, build_client_middlewares
 from .options import Arguments, Defaults, Query, StrOrURL, limits_with
+from .proxies import ProxyRules, request_rules
 from .request import (
     ClientRequest,
     canonical_names,
     check_compress,
     check_framing,
+    check_headers,
     check_method,
     check_url,
     code_cookies,
@@ -41,6 +43,8 @@ async def perform(
     trace = Trace(defaults.session, defaults.trace_configs, args.trace_request_ctx) if defaults.trace_configs else None
     sending = _send_options(args, defaults, connector, trace=trace)
     headers = merge_headers(defaults.headers, args.headers)
+    if defaults.environment is not None:
+        await defaults.environment.refresh()
     credentials = args.auth if args.auth is not None else defaults.auth
     journey = Journey(
         _route(args, defaults, sending, headers=headers, timeout=timeout),
@@ -98,6 +102,7 @@ def _route(
     compress = check_compress(args.compress)
     chunked = check_framing(headers, compress=compress, chunked=args.chunked)
     ssl = defaults.ssl if args.ssl is True else check_ssl_argument(args.ssl)
+    proxies = _proxy_rules(args, defaults, sending.connector)
 
     def make_request(method: str, url: URL, fields: CIMultiDict[str], body: object) -> ClientRequest:
         return ClientRequest(
@@ -114,6 +119,7 @@ def _route(
             server_hostname=args.server_hostname,
             timeout=timeout,
             version=defaults.version,
+            proxies=proxies,
         )
 
     return Route(
@@ -128,7 +134,29 @@ def _route(
         requote=defaults.requote_redirect_url,
         allow_downgrade=defaults.allow_insecure_redirects,
         trace=sending.trace,
+        find_auth=None if defaults.environment is None else defaults.environment.authorization,
     )
+
+
+def _proxy_rules(args: Arguments, defaults: Defaults, connector: BaseConnector) -> ProxyRules | None:
+    """The rules of this request, None when no proxy is in play."""
+    rules = defaults.proxies
+    given = (args.proxy, args.proxies, args.proxy_auth, args.proxy_headers, args.proxy_ssl)
+    if any(argument is not None for argument in given):
+        fields = None if args.proxy_headers is None else tuple(check_headers(args.proxy_headers).items())
+        rules = request_rules(
+            ProxyRules() if rules is None else rules,
+            proxy=args.proxy,
+            proxies=args.proxies,
+            auth=args.proxy_auth,
+            fields=fields,
+            ssl=None if args.proxy_ssl is None else check_ssl_argument(args.proxy_ssl),
+        )
+    if rules is None or connector.speaks_to_proxies:
+        return rules
+    if rules.explicit:
+        raise ValueError(f"{type(connector).__name__} does not dial proxies: use a TCPConnector, or name no proxy")
+    return None
 
 
 async def _run(

@@ -64,7 +64,7 @@ async def send(request: ClientRequest, options: SendOptions) -> ClientResponse:
     """Send `request` and return the response when its head is here. Errors are those of this package, ValueError for
     our own mistakes."""
     connector = options.connector
-    key = request.connection_key
+    key = request.set_out()
     if options.limits != _USUAL_LIMITS:
         key = key._replace(limits=options.limits)
     if options.lenient:
@@ -113,7 +113,7 @@ async def _attempt(request: ClientRequest, lease: Lease, options: SendOptions) -
 
 async def _send_request(request: ClientRequest, exchange: ClientExchange, options: SendOptions) -> Sent:
     """Send the head, and the body if it is small; a task sends it otherwise."""
-    body, headers, trace = request.body, request.headers, options.trace
+    body, headers, trace = request.body, request.sent_headers, options.trace
     if body is None or (type(body) in _PLAIN_BODIES and trace is None and _goes_as_it_is(request, body)):
         # The head and all of the body in one write.
         data = b"" if body is None else bytes(body.value)

@@ -20,6 +20,7 @@ from .auth import BasicAuth
 from .bodylimit import check_max_body_size
 from .connector import BaseConnector
 from .cookiejar import AbstractCookieJar, CookieJar, LooseCookies
+from .environment import Environment
 from .middlewares import ClientMiddlewareType
 from .options import (
     Arguments,
@@ -33,6 +34,7 @@ from .options import (
     limits_with,
 )
 from .pending import Pending
+from .proxies import ProxyMap, session_rules
 from .request import LooseHeaders, canonical_names, check_headers, check_version
 from .requesting import perform
 from .response import CharsetResolver, ClientResponse
@@ -65,8 +67,14 @@ class ClientSession:
     before a colon or behind a chunk size, a reason that touches its status, and a repeated Content-Type, Server, ETag,
     Content-Location or Content-Range, of which the first counts. A connection is not used again after an answer that
     had to be mended. As `version` HttpVersion10 sends plain requests: no chunks, no Expect, and the connection is
-    kept only if `headers` have `Connection: keep-alive`. Not here yet, and refused with TypeError: proxies,
-    `trust_env`, `request_class` and `response_class`.
+    kept only if `headers` have `Connection: keep-alive`.
+
+    `proxy` (an http, https, socks4, socks4a, socks5 or socks5h URL) is for every request, `proxies` maps patterns such
+    as `https`, `all://*.example.com` and `http://host:8080` to proxies, or to None for none. `proxy_auth` are the
+    credentials for `proxy`, or for proxies that requests name; `proxy_headers` are fields for the proxy. An https://
+    proxy is verified as `proxy_ssl` says; where that is None, by the SSLContext that `ssl` is, else by the system's
+    certificates. `trust_env` believes the environment: HTTP_PROXY and its kin, NO_PROXY, and the netrc file. Not
+    here, and refused with TypeError: `request_class` and `response_class`.
     """
 
     def __init__(
@@ -78,6 +86,12 @@ class ClientSession:
         headers: LooseHeaders | None = None,
         skip_auto_headers: Iterable[str] | None = None,
         auth: BasicAuth | None = None,
+        proxy: StrOrURL | None = None,
+        proxies: ProxyMap | None = None,
+        proxy_auth: BasicAuth | None = None,
+        proxy_headers: LooseHeaders | None = None,
+        proxy_ssl: SSLArgument | None = None,
+        trust_env: bool = False,
         json_serialize: JSONEncoder = json_module.dumps,
         json_serialize_bytes: JSONBytesEncoder | None = None,
         version: HttpVersion = HttpVersion11,
@@ -153,7 +167,18 @@ class ClientSession:
             allow_insecure_redirects=allow_insecure_redirects,
             lenient_responses=lenient_responses,
             deadlines=DeadlineWheel(loop),
+            proxies=None,
+            environment=Environment() if trust_env else None,
         )
+        if trust_env or any(given is not None for given in (proxy, proxies, proxy_auth, proxy_headers, proxy_ssl)):
+            self._defaults.proxies = session_rules(
+                proxy=proxy,
+                proxies=proxies,
+                auth=proxy_auth,
+                fields=tuple(check_headers(proxy_headers or ()).items()),
+                ssl=None if proxy_ssl is None else check_ssl_argument(proxy_ssl),
+                environment=self._defaults.environment,
+            )
         self._connector_owner = connector_owner
         self._source = traceback.extract_stack() if loop.get_debug() else None
         self._connector = TCPConnector() if connector is None else connector
@@ -221,6 +246,11 @@ class ClientSession:
     def auth(self) -> BasicAuth | None:
         """The default credentials."""
         return self._defaults.auth
+
+    @property
+    def trust_env(self) -> bool:
+        """Whether the environment is asked for proxies and credentials."""
+        return self._defaults.environment is not None
 
     @property
     def skip_auto_headers(self) -> frozenset[istr]:
@@ -323,6 +353,11 @@ class ClientSession:
         listener: WebSocketListener | None = None,
         auth: BasicAuth | None = None,
         params: Query = None,
+        proxy: StrOrURL | None = None,
+        proxies: ProxyMap | None = None,
+        proxy_auth: BasicAuth | None = None,
+        proxy_headers: LooseHeaders | None = None,
+        proxy_ssl: SSLArgument | None = None,
         ssl: SSLArgument = True,
         server_hostname: str | None = None,
     ) -> Pending[ClientWebSocketResponse]:
@@ -349,6 +384,11 @@ class ClientSession:
                 listener=listener,
                 auth=auth,
                 params=params,
+                proxy=proxy,
+                proxies=proxies,
+                proxy_auth=proxy_auth,
+                proxy_headers=proxy_headers,
+                proxy_ssl=proxy_ssl,
                 ssl=ssl,
                 server_hostname=server_hostname,
             )

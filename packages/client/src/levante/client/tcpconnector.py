@@ -1,12 +1,10 @@
 """Dialling over TCP, with or without TLS: the resolver and its cache name the addresses, happy eyeballs (RFC 8305)
-races them, and an address whose TLS handshake fails gives way to the next. Dialling a Unix socket is the short case
-of the same."""
+races them, and an address whose TLS handshake fails gives way to the next. A dialer of the caller's own can take the
+place of all that. Dialling a Unix socket is the short case of the same."""
 
-import asyncio
 import os
 import socket
-import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -16,19 +14,13 @@ from levante.http import DialedConnection
 
 from .connector import BaseConnector
 from .cookierules import is_ip_address
-from .errors import (
-    ClientConnectorCertificateError,
-    ClientConnectorDNSError,
-    ClientConnectorError,
-    ClientConnectorSSLError,
-    ConnectionTimeoutError,
-    ServerFingerprintMismatch,
-    UnixClientConnectorError,
-)
+from .errors import ClientConnectorDNSError, ClientConnectorError, ServerFingerprintMismatch, UnixClientConnectorError
 from .origin import ConnectionKey
 from .pool import POOL_LIMIT
+from .proxydialling import dial_through
 from .resolver import DNS_CACHE_SIZE, DNS_TTL, AbstractResolver, DNSCache, ResolveResult, ThreadedResolver
-from .tls import Fingerprint, SSLArgument, check_ssl_argument, context_for
+from .securing import open_connection, security_of
+from .tls import SSLArgument, check_ssl_argument
 from .tracing import (
     Trace,
     TraceDnsCacheHitParams,
@@ -39,11 +31,10 @@ from .tracing import (
 
 # RFC 8305 section 8 recommends 250 ms between attempts.
 HAPPY_EYEBALLS_DELAY = 0.25
-# Seconds; a server that accepts and then stalls in TLS must not hold a place of the pool for asyncio's 60.
-TLS_HANDSHAKE_TIMEOUT = 10.0
 
 AddrInfo = tuple[int, int, int, str, tuple[Any, ...]]
 SocketFactory = Callable[[AddrInfo], socket.socket]
+Dialer = Callable[[str, int], Awaitable[socket.socket]]
 
 
 class TCPConnector(BaseConnector):
@@ -53,8 +44,11 @@ class TCPConnector(BaseConnector):
     may override it. `family`: AF_INET, AF_INET6 or 0 for both. `local_addr`: (host, port) to dial from. `resolver`
     is closed with the connector only if the connector made it. `ttl_dns_cache`: seconds, None for ever.
     `happy_eyeballs_delay`: seconds between attempts, None for one after the other. `socket_factory(addr_info)` makes
-    the sockets.
+    the sockets. A `dialer`, a coroutine function of host and port that returns a connected stream socket, dials
+    instead of resolver and happy eyeballs, the proxy if there is one; OSError says that it could not.
     """
+
+    speaks_to_proxies = True
 
     def __init__(
         self,
@@ -69,6 +63,7 @@ class TCPConnector(BaseConnector):
         happy_eyeballs_delay: float | None = HAPPY_EYEBALLS_DELAY,
         interleave: int | None = None,
         socket_factory: SocketFactory | None = None,
+        dialer: Dialer | None = None,
         keepalive_timeout: float | None = None,
         force_close: bool = False,
         limit: int = POOL_LIMIT,
@@ -86,6 +81,7 @@ class TCPConnector(BaseConnector):
         self._delay = happy_eyeballs_delay
         self._interleave = 1 if interleave is None and family == socket.AF_UNSPEC else interleave
         self._socket_factory = socket_factory
+        self._dialer = dialer
 
     @property
     def family(self) -> socket.AddressFamily:
@@ -114,29 +110,54 @@ class TCPConnector(BaseConnector):
 
     async def _dial(self, key: ConnectionKey, trace: Trace | None) -> DialedConnection:
         setting = self._ssl if key.ssl is True else key.ssl
-        context = await self._context(setting) if key.is_ssl else None
+        factory = partial(self._protocol, key)
+        if key.proxy is not None:
+            return await dial_through(
+                key.proxy, key, trace, reach=self._reach, resolve=self._resolve, setting=setting, factory=factory
+            )
+        security = await security_of(key, setting)
+        connection: DialedConnection
+        if self._dialer is not None:
+            connection = await open_connection(key, await self._reach(key, trace), factory, security)
+            return connection
+        infos = await self._addresses(key, trace)
+        error: Exception | None = None
+        while infos:
+            sock = await self._connect(key, infos)
+            peer = sock.getpeername()
+            try:
+                connection = await open_connection(key, sock, factory, security)
+            except (ClientConnectorError, ServerFingerprintMismatch) as exc:
+                error = exc
+            else:
+                return connection
+            infos = [info for info in infos if not _is_peer(info, peer)]
+        raise error or ClientConnectorDNSError(key, OSError(None, "the name has no address"))
+
+    async def _reach(self, key: ConnectionKey, trace: Trace | None) -> socket.socket:
+        """A connected socket for `key`, which may be a proxy."""
+        if self._dialer is None:
+            infos = await self._addresses(key, trace)
+            if not infos:
+                raise ClientConnectorDNSError(key, OSError(None, "the name has no address"))
+            return await self._connect(key, infos)
+        try:
+            sock = await self._dialer(key.host, key.port or 0)
+        except TimeoutError:
+            raise
+        except OSError as exc:
+            raise ClientConnectorError(key, exc) from exc
+        sock.setblocking(False)
+        return sock
+
+    async def _addresses(self, key: ConnectionKey, trace: Trace | None) -> list[AddrInfo]:
         try:
             addresses = await self._resolve(key.host, key.port or 0, trace)
         except TimeoutError:
             raise
         except OSError as exc:
             raise ClientConnectorDNSError(key, exc) from exc
-        infos = [_addr_info(address) for address in addresses]
-        error: Exception = ClientConnectorDNSError(key, OSError(None, "the name has no address"))
-        while infos:
-            sock = await self._connect(key, infos)
-            peer = sock.getpeername()
-            try:
-                return await self._handshake(key, sock, setting, context=context)
-            except (ClientConnectorError, ServerFingerprintMismatch) as exc:
-                error = exc
-            infos = [info for info in infos if not _is_peer(info, peer)]
-        raise error
-
-    async def _context(self, setting: SSLArgument) -> ssl.SSLContext:
-        if isinstance(setting, ssl.SSLContext):
-            return setting
-        return await self._loop.run_in_executor(None, context_for, setting)
+        return [_addr_info(address) for address in addresses]
 
     async def _resolve(self, host: str, port: int, trace: Trace | None) -> list[ResolveResult]:
         host = host.rstrip(".") if host.count(".") > 1 else host
@@ -179,35 +200,6 @@ class TCPConnector(BaseConnector):
             raise
         except OSError as exc:
             raise ClientConnectorError(key, exc) from exc
-
-    async def _handshake(
-        self, key: ConnectionKey, sock: socket.socket, setting: SSLArgument, *, context: ssl.SSLContext | None
-    ) -> DialedConnection:
-        connection: DialedConnection
-        try:
-            if context is None:
-                _, connection = await self._loop.create_connection(partial(self._protocol, key), sock=sock)
-                return connection
-            async with asyncio.timeout(TLS_HANDSHAKE_TIMEOUT):
-                _, connection = await self._loop.create_connection(
-                    partial(self._protocol, key),
-                    sock=sock,
-                    ssl=context,
-                    server_hostname=key.server_hostname or key.host.rstrip("."),
-                )
-        except ssl.CertificateError as exc:
-            raise ClientConnectorCertificateError(key, exc) from exc
-        except ssl.SSLError as exc:
-            raise ClientConnectorSSLError(key, exc) from exc
-        except TimeoutError as exc:
-            raise ConnectionTimeoutError(
-                f"the TLS handshake with {key.host}:{key.port} takes longer than {TLS_HANDSHAKE_TIMEOUT} s"
-            ) from exc
-        except OSError as exc:
-            raise ClientConnectorError(key, exc) from exc
-        if isinstance(setting, Fingerprint):
-            _check_fingerprint(setting, connection, key)
-        return connection
 
 
 class UnixConnector(BaseConnector):
@@ -257,12 +249,3 @@ def _addr_info(address: ResolveResult) -> AddrInfo:
 
 def _is_peer(info: AddrInfo, peer: tuple[Any, ...]) -> bool:
     return bool(info[4][:2] == peer[:2])
-
-
-def _check_fingerprint(fingerprint: Fingerprint, connection: DialedConnection, key: ConnectionKey) -> None:
-    tls = connection.get_extra_info("ssl_object")
-    certificate = tls.getpeercert(binary_form=True) if tls is not None else None
-    got = fingerprint.mismatch(certificate or b"")
-    if got is not None:
-        connection.abort()
-        raise ServerFingerprintMismatch(fingerprint.fingerprint, got, key.host, key.port or 0)
