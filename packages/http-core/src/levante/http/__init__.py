@@ -30,6 +30,7 @@ from .h1 import NEED_DATA, PAUSED, Connection, ConnectionClosed, Data, EndOfMess
 from .heads import Head, RequestHead, ResponseHead
 from .limits import ContentLimits, Limits, MultipartLimits, ServerTimeouts
 from .octets import is_token
+from .outgoing import PreparedRequest, prepare_request
 from .serving import ConnectionOwner, Service
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .versions import SERVER_SOFTWARE, HttpVersion, HttpVersion10, HttpVersion11
@@ -200,6 +201,7 @@ __all__ = [
     "PayloadWriter",
     "PeerDisconnected",
     "Preference",
+    "PreparedRequest",
     "ProtocolError",
     "RemoteProtocolError",
     "RequestHead",
@@ -258,6 +260,7 @@ __all__ = [
     "parse_set_cookie",
     "parse_urlencoded",
     "payload_type",
+    "prepare_request",
     "quality",
     "range_still_holds",
     "reason_phrase",

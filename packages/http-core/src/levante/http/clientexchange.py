@@ -7,13 +7,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from .clock import now
 from .errors import LocalProtocolError, PeerDisconnected
 from .exchange import Buffer
 from .h1 import Connection
 from .heads import ResponseHead
 from .limits import MAX_JOINED_BODY
 from .links import Link
-from .outgoing import UNKNOWN_LENGTH
+from .outgoing import UNKNOWN_LENGTH, PreparedRequest, prepare_request
 from .streams import EMPTY_PAYLOAD, StreamReader
 from .versions import HttpVersion, HttpVersion11
 from .writers import Headers
@@ -28,9 +29,9 @@ _CONTINUE: Final = 100
 class ClientExchange:
     """One request and its response, from the client's side.
 
-    Send with `send_head`, `write`, `finish` (or all at once with `request`), then await `response()` and read `body`.
-    `informational` are the interim responses so far; `started` says whether anything of an answer has come, without
-    which an idempotent request may be sent again.
+    Send with `send_head`, `write`, `finish` (or all at once with `request` or `send_prepared`), then await `response()`
+    and read `body`. `informational` are the interim responses so far; `started` says whether anything of an answer has
+    come, without which an idempotent request may be sent again.
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class ClientExchange:
         "body",
         "connection",
         "error",
+        "expires",
         "finished",
         "head",
         "informational",
@@ -51,11 +53,16 @@ class ClientExchange:
     )
 
     def __init__(self, connection: "DialingLink", h1: Connection, read_timeout: float | None) -> None:
+        self.begin(connection, h1, read_timeout)
+
+    def begin(self, connection: "DialingLink", h1: Connection, read_timeout: float | None) -> None:
+        """Set everything. The driver makes exchanges past __init__, which costs a call through Python."""
         self.connection = connection
         self.head: ResponseHead | None = None
         self.body: StreamReader = EMPTY_PAYLOAD
-        self.informational: list[ResponseHead] = []
+        self.informational: tuple[ResponseHead, ...] = ()
         self.read_timeout = read_timeout
+        self.expires = 0.0  # see expire_in()
         self.started = False
         self.finished = False  # the request has been sent
         self.error: BaseException | None = None
@@ -63,7 +70,7 @@ class ClientExchange:
         self._head_bytes = b""
         self._response: asyncio.Future[None] | None = None
         self._continue: asyncio.Future[bool] | None = None
-        self._callbacks: list[Callable[[ClientExchange], None]] = []
+        self._callbacks: list[Callable[[ClientExchange], None]] | None = None
 
     def __repr__(self) -> str:
         return f"<ClientExchange {'done' if self.done() else 'sent' if self.finished else 'open'} {self.head!r}>"
@@ -101,7 +108,12 @@ class ClientExchange:
     ) -> None:
         """Send a whole request in one write. Raises as `send_head` does."""
         self._check_connected()
-        head = self._h1.send_request(method, target, headers, len(body), version)
+        self.send_prepared(prepare_request(method, target, headers, version), body)
+
+    def send_prepared(self, request: PreparedRequest, body: bytes = b"") -> None:
+        """Send a whole request in one write. Raises as `send_head` does."""
+        self._check_connected()
+        head = self._h1.send_prepared(request, len(body))
         data = self._h1.send_data(body if type(body) is bytes else bytes(body))
         tail = self._h1.end(None)
         if len(data) > _JOINED_LIMIT:
@@ -145,20 +157,36 @@ class ClientExchange:
         """The head of the final response (101 counts as one).
 
         PeerDisconnected if the connection is lost before a byte of it, IncompleteMessage if inside it,
-        RemoteProtocolError if it is malformed, ExchangeTimeout when nothing comes for `read_timeout`.
+        RemoteProtocolError if it is malformed, ExchangeTimeout when nothing comes for `read_timeout`, or not all before
+        the time of `expire_in`.
         """
-        if self.head is None and self.error is None:
-            if self._response is not None:
-                raise RuntimeError("response() while another coroutine waits for it; only one may")
-            self._response = asyncio.get_running_loop().create_future()
-            self.connection.watch_reading(self)
-            try:
-                await self._response
-            finally:
-                self._response = None
+        waiter = self.answer()
+        if waiter is not None:
+            await waiter
+        return self.final_head()
+
+    def answer(self) -> asyncio.Future[None] | None:
+        """What to wait for, None when that is over, before `final_head()` tells what `response()` returns or raises:
+        the same without a coroutine.
+        """
+        if self.head is not None or self.error is not None:
+            return None
+        if self._response is not None and not self._response.done():
+            raise RuntimeError("response() while another coroutine waits for it; only one may")
+        self._response = (self.connection.loop or asyncio.get_running_loop()).create_future()
+        self.connection.watch_reading(self)
+        return self._response
+
+    def final_head(self) -> ResponseHead:
+        """The head that has come; the error that came instead."""
         if self.head is None:
             raise self.error or PeerDisconnected("the connection is gone")
         return self.head
+
+    def expire_in(self, seconds: float) -> None:
+        """Fail with ExchangeTimeout if the response is not complete in `seconds`, whether or not anybody reads it."""
+        self.expires = now() + seconds
+        self.connection.watch_reading(self)
 
     def done(self) -> bool:
         """Whether the request has been sent and the response been received, or the exchange failed."""
@@ -170,6 +198,8 @@ class ClientExchange:
         """
         if self.connection.current is not self:
             callback(self)
+        elif self._callbacks is None:
+            self._callbacks = [callback]
         else:
             self._callbacks.append(callback)
 
@@ -190,7 +220,7 @@ class ClientExchange:
     def take_head(self, head: ResponseHead) -> None:
         """A head came: interim ones are kept, the final one wakes whoever waits."""
         if head.status < 200 and head.status != 101:
-            self.informational.append(head)
+            self.informational += (head,)
             if head.status == _CONTINUE:
                 self._continued(True)
             return
@@ -211,8 +241,8 @@ class ClientExchange:
 
     def tell_done(self) -> None:
         """Call back whoever asked for it."""
-        callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
+        callbacks, self._callbacks = self._callbacks, None
+        for callback in callbacks or ():
             callback(self)
 
     # Beneath.

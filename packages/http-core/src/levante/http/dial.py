@@ -10,10 +10,13 @@ import asyncio
 from typing import Any, cast
 
 from .clientexchange import ClientExchange, DialingLink
+from .clock import now
 from .errors import ExchangeTimeout, IncompleteMessage, LocalProtocolError, PeerDisconnected, RemoteProtocolError
 from .h1 import POLL_DATA, POLL_END, POLL_HEAD, Role
 from .heads import ResponseHead
 from .limits import Limits
+from .links import EARLY
+from .outgoing import PreparedRequest
 from .streams import StreamReader
 
 # Constants of other modules, typed when compiled.
@@ -60,8 +63,27 @@ class DialedConnection(DialingLink):
             raise LocalProtocolError(
                 "an exchange on a connection where another one is running; begin it when that is done"
             )
-        exchange = ClientExchange(self, self._h1, self._read_timeout)
+        exchange = ClientExchange.__new__(ClientExchange)
+        exchange.begin(self, self._h1, self._read_timeout)
         self.current = exchange
+        return exchange
+
+    def ask(
+        self,
+        request: PreparedRequest,
+        body: bytes = b"",
+        *,
+        read_timeout: float | None = None,
+        total_timeout: float | None = None,
+    ) -> ClientExchange:
+        """Start an exchange and send all of its request in one write. The timeouts (seconds, None: no limit) bound the
+        peer's silence and the whole exchange. Raises as `begin` and `ClientExchange.send_head` do.
+        """
+        exchange = self.begin()
+        exchange.read_timeout = read_timeout
+        if total_timeout is not None:
+            exchange.expires = now() + total_timeout
+        exchange.send_prepared(request, body)
         return exchange
 
     def is_reusable(self) -> bool:
@@ -118,10 +140,14 @@ class DialedConnection(DialingLink):
 
     def watch_reading(self, exchange: ClientExchange) -> None:
         """Start or restart the clock on the peer's silence."""
-        if self._paused or self.current is not exchange:
+        if self.current is not exchange:
             self._read_deadline = 0.0
-        else:
-            self._read_within(exchange.read_timeout or 0.0)
+            return
+        moment = exchange.expires
+        if exchange.read_timeout and not self._paused:
+            silent_until = now() + exchange.read_timeout
+            moment = silent_until if not moment or silent_until < moment else moment
+        self._read_until(moment)
 
     def settle(self) -> None:
         """Begin anew, or close, if both sides of the current exchange are done."""
@@ -186,7 +212,7 @@ class DialedConnection(DialingLink):
         exchange.take_head(head)
 
     def _take_end(self, exchange: ClientExchange) -> None:
-        self._read_deadline = 0.0
+        self._read_until(exchange.expires)  # the rest of an upload is bounded as well
         trailers = self._h1.trailers
         self.settle()
         exchange.body.feed_eof(trailers)
@@ -202,5 +228,7 @@ class DialedConnection(DialingLink):
             self.watch_reading(self.current)
 
     def _expired(self) -> None:
-        if self.current is not None:
-            self._fail(self.current, ExchangeTimeout("read"))
+        exchange = self.current
+        if exchange is not None:
+            total = exchange.expires and now() + EARLY >= exchange.expires
+            self._fail(exchange, ExchangeTimeout("total" if total else "read"))

@@ -37,6 +37,7 @@ cdef class Link:
     cpdef disconnected_error(self)
     cdef _wake_writers(self)
     cdef _read_within(self, double seconds)
+    cdef _read_until(self, double moment)
     cdef _watch_writing(self)
     cdef _arm(self, double when)
     @cython.locals(read=double, write=double)

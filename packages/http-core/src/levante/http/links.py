@@ -17,7 +17,7 @@ from .limits import Limits
 from .sendqueue import unsent
 
 # Event loops fire a little before the time they were given, by the resolution of their clock.
-_EARLY: Final = 0.002
+EARLY: Final = 0.002
 
 
 class Link:
@@ -208,12 +208,13 @@ class Link:
 
     def _read_within(self, seconds: float) -> None:
         """Set the reading deadline; 0: none."""
-        if seconds > 0.0:
-            self._read_deadline = now() + seconds
-            if self._timer is None or self._timer_at > self._read_deadline:
-                self._arm(self._read_deadline)
-        else:
-            self._read_deadline = 0.0
+        self._read_until(now() + seconds if seconds > 0.0 else 0.0)
+
+    def _read_until(self, moment: float) -> None:
+        """Set the reading deadline to a moment of the clock; 0: none."""
+        self._read_deadline = moment
+        if moment and (self._timer is None or self._timer_at > moment):
+            self._arm(moment)
 
     def _watch_writing(self) -> None:
         if self.write_timeout > 0.0 and self.transport is not None:
@@ -233,7 +234,7 @@ class Link:
         self._timer = None
         if self.transport is None:
             return
-        moment = now() + _EARLY
+        moment = now() + EARLY
         if self._write_deadline and moment >= self._write_deadline:
             self._write_deadline = 0.0
             if self.is_stalled(self._unsent):

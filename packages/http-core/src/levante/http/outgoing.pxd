@@ -23,6 +23,13 @@ cdef int _EXPECT
 cdef object _VERSION_10
 cdef object _VERSION_11
 
+cdef class PreparedRequest:
+    cdef public object method
+    cdef public str start
+    cdef public FieldBlock block
+    cdef public bint plain
+    cdef public bytes whole
+
 cdef class Outgoing:
     cdef public bint keep_alive
     cdef public Head head
@@ -42,10 +49,11 @@ cdef class Outgoing:
     cpdef bytes send_response(
         self, int status, object reason, object headers, Py_ssize_t length=*, bint keep_alive=*, str date_line=*, str server_line=*
     )
-    @cython.locals(line=str, framing=str, block=FieldBlock, plain=bint)
     cpdef bytes send_request(
         self, object method, object target, object headers, Py_ssize_t length=*, object version=*
     )
+    @cython.locals(framing=str, block=FieldBlock, plain=bint)
+    cpdef bytes send_prepared(self, PreparedRequest request, Py_ssize_t length=*)
     cpdef bytes send_data(self, bytes data)
     @cython.locals(tail=bytes)
     cpdef bytes end(self, object trailers=*)
@@ -59,5 +67,8 @@ cdef class Outgoing:
     @cython.locals(line=str, framed=int)
     cdef str _frame(self, FieldBlock block, Py_ssize_t length, bint dropped, bint chunks)
     cdef str _connection_line(self, FieldBlock block)
+
+@cython.locals(line=str, block=FieldBlock, plain=bint)
+cpdef PreparedRequest prepare_request(object method, object target, object headers, object version=*)
 
 cdef _check_plain_request(FieldBlock block, Py_ssize_t length)

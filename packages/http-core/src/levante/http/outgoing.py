@@ -61,6 +61,24 @@ _VERSION_10 = HttpVersion10
 _VERSION_11 = HttpVersion11
 
 
+class PreparedRequest:
+    """The head of a request, checked and assembled once and sent as often as wanted; only the framing of a body is
+    added then. Made by `prepare_request()`.
+    """
+
+    __slots__ = ("block", "method", "plain", "start", "whole")
+
+    def __init__(self, method: str, start: str, block: FieldBlock, *, plain: bool) -> None:
+        self.method = method
+        self.start = start  # the request line and the fields
+        self.block = block
+        self.plain = plain
+        self.whole = b""  # the head without framing, once it has been sent
+
+    def __repr__(self) -> str:
+        return f"<PreparedRequest {self.start.partition(' HTTP/')[0]}>"
+
+
 class Outgoing:
     """What a connection sends. `head` is the peer's last head, `keep_alive` whether both sides want the connection to
     live on.
@@ -164,30 +182,34 @@ class Outgoing:
         (RFC 9112 9.3, C.2.2). LocalProtocolError for what breaks these rules, or any other version.
         """
         self._check("a head", _IDLE)
-        plain = version == _VERSION_10
-        if not plain and version != _VERSION_11:
-            raise LocalProtocolError(f"a request as {version!r}; expected HttpVersion10 or HttpVersion11")
-        line = request_line(method, target, 0 if plain else 1)
-        block = field_block(headers)
+        return self.send_prepared(prepare_request(method, target, headers, version), length)
+
+    def send_prepared(self, request: PreparedRequest, length: int = 0) -> bytes:
+        """The head of `request` with `length` bytes of body, as from send_request()."""
+        self._check("a head", _IDLE)
+        block = request.block
+        plain = request.plain
         if plain:
             _check_plain_request(block, length)
-        if not block.seen & _HOST:
-            raise LocalProtocolError("no Host among the headers; HTTP/1.1 demands one")
+        framing = ""
         if (
             length == 0
             and block.length == _UNKNOWN_LENGTH
             and not block.chunked
-            and method not in ("POST", "PUT", "PATCH")
+            and request.method not in ("POST", "PUT", "PATCH")
         ):
-            framing = ""
             self._framed = _FRAMED_NONE
         else:
             framing = self._frame(block, length, False, not plain)
-        self._method = method
+        self._method = request.method
         self._upgrade_sent = block.upgrade and not plain
         self.keep_alive = not block.close and (block.keep_alive or not plain)
         self._our = _BODY
-        return encode((line, block.text, framing, "\r\n"))
+        if framing:
+            return encode((request.start, framing, "\r\n"))
+        if not request.whole:
+            request.whole = encode((request.start, "\r\n"))
+        return request.whole
 
     def send_data(self, data: bytes) -> bytes:
         """A piece of our body, framed. LocalProtocolError beyond Content-Length, or where no body may be."""
@@ -291,6 +313,20 @@ class Outgoing:
         if self._peer_speaks_11():
             return "" if self.keep_alive or block.close else "Connection: close\r\n"
         return "Connection: keep-alive\r\n" if self.keep_alive else ""
+
+
+def prepare_request(
+    method: str, target: str, headers: Headers, version: HttpVersion = HttpVersion11
+) -> PreparedRequest:
+    """Check and assemble what Outgoing.send_request() sends; `headers` must have a Host. Raises as that does."""
+    plain = version == _VERSION_10
+    if not plain and version != _VERSION_11:
+        raise LocalProtocolError(f"a request as {version!r}; expected HttpVersion10 or HttpVersion11")
+    line = request_line(method, target, 0 if plain else 1)
+    block = field_block(headers)
+    if not block.seen & _HOST:
+        raise LocalProtocolError("no Host among the headers; HTTP/1.1 demands one")
+    return PreparedRequest(method, line + block.text, block, plain=plain)
 
 
 def _check_plain_request(block: FieldBlock, length: int) -> None:

@@ -25,6 +25,11 @@ cdef class StreamReader:
     cdef Py_ssize_t _cursor
     cdef bint _paused
 
+    cpdef feed_data(self, object data, object chunk_ends=*)
+    cpdef feed_eof(self, object trailers=*)
+    cpdef exception(self)
+    cpdef bint is_eof(self) except -1
+    cpdef read_nowait(self, Py_ssize_t n=*)
     cdef bint _is_over(self, Py_ssize_t mark) except -1
     cdef _raise_marks(self, Py_ssize_t n)
     cdef _resume(self)

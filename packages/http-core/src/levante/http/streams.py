@@ -67,13 +67,13 @@ class StreamReader:
         self._offset = 0  # how much of the first part has been read
         self._size = 0
         self._cursor = 0  # how many bytes have been read since the beginning
-        self._chunk_ends: deque[int] = deque()
+        self._chunk_ends: deque[int] | None = None  # made for the first one, as the lists below
         self._eof = False
         self._paused = False
         self._exception: BaseException | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._eof_waiters: list[asyncio.Future[None]] = []
-        self._eof_callbacks: list[Callable[[], None]] = []
+        self._eof_waiters: list[asyncio.Future[None]] | None = None
+        self._eof_callbacks: list[Callable[[], None]] | None = None
         self.total_bytes = 0
         self.total_compressed_bytes: int | None = None
         self.trailers: CIMultiDictProxy[str] = NO_TRAILERS
@@ -91,8 +91,11 @@ class StreamReader:
         """Add `data`; `chunk_ends` are offsets into it at which an HTTP chunk ends."""
         if not data and not chunk_ends:
             return
-        for end in chunk_ends:
-            self._chunk_ends.append(self.total_bytes + end)
+        if chunk_ends:
+            if self._chunk_ends is None:
+                self._chunk_ends = deque()
+            for end in chunk_ends:
+                self._chunk_ends.append(self.total_bytes + end)
         self._size += len(data)
         self.total_bytes += len(data)
         if data:
@@ -110,8 +113,8 @@ class StreamReader:
         self._eof = True
         self._wake()
         self._release_eof_waiters()
-        callbacks, self._eof_callbacks = self._eof_callbacks, []
-        for callback in callbacks:
+        callbacks, self._eof_callbacks = self._eof_callbacks, None
+        for callback in callbacks or ():
             try:
                 callback()
             except Exception as error:  # noqa: BLE001 - whoever feeds is not to blame; the loop reports it
@@ -123,7 +126,7 @@ class StreamReader:
         if cause is not None:
             exc.__cause__ = cause
         self._exception = exc
-        self._eof_callbacks.clear()
+        self._eof_callbacks = None
         self._wake()
         self._release_eof_waiters()
 
@@ -149,6 +152,8 @@ class StreamReader:
         if self._eof or self._exception is not None:
             return
         waiter = (self._loop or asyncio.get_running_loop()).create_future()
+        if self._eof_waiters is None:
+            self._eof_waiters = []
         self._eof_waiters.append(waiter)
         await waiter
 
@@ -157,6 +162,8 @@ class StreamReader:
         if self._eof:
             callback()
         else:
+            if self._eof_callbacks is None:
+                self._eof_callbacks = []
             self._eof_callbacks.append(callback)
 
     # Reading.
@@ -297,7 +304,9 @@ class StreamReader:
             raise RuntimeError(f"{name}() while another coroutine waits for data; only one may read")
 
     def _is_over(self, mark: int) -> bool:
-        return self._size > mark or len(self._chunk_ends) > max(4, mark // _BYTES_PER_CHUNK)
+        if self._size > mark:
+            return True
+        return self._chunk_ends is not None and len(self._chunk_ends) > max(4, mark // _BYTES_PER_CHUNK)
 
     def _raise_marks(self, n: int) -> None:
         if n > self._low:
@@ -341,8 +350,8 @@ class StreamReader:
             waiter.set_result(None)
 
     def _release_eof_waiters(self) -> None:
-        waiters, self._eof_waiters = self._eof_waiters, []
-        for waiter in waiters:
+        waiters, self._eof_waiters = self._eof_waiters, None
+        for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
 
