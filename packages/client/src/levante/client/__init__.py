@@ -32,7 +32,9 @@ from .auth import BasicAuth, encode_basic_auth
 from .connector import BaseConnector
 from .cookiejar import AbstractCookieJar, CookieJar, DummyCookieJar
 from .disposition import ContentDisposition
+from .downloading import Downloaded, download
 from .errors import (
+    ChecksumMismatch,
     ClientConnectionError,
     ClientConnectionResetError,
     ClientConnectorCertificateError,
@@ -110,6 +112,7 @@ __all__ = [
     "Backoff",
     "BaseConnector",
     "BasicAuth",
+    "ChecksumMismatch",
     "ClientConnectionError",
     "ClientConnectionResetError",
     "ClientConnectorCertificateError",
@@ -139,6 +142,7 @@ __all__ = [
     "DataQueue",
     "DefaultResolver",
     "DeflateParams",
+    "Downloaded",
     "DummyCookieJar",
     "EofStream",
     "EventSource",
@@ -201,6 +205,7 @@ __all__ = [
     "WebSocketError",
     "WebSocketListener",
     "build_client_middlewares",
+    "download",
     "encode_basic_auth",
     "get_payload",
     "hdrs",

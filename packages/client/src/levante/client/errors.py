@@ -20,6 +20,7 @@ do.
     |     +- ServerTimeoutError        (+TimeoutError)
     |        +- ConnectionTimeoutError, SocketTimeoutError
     +- ClientPayloadError              the body is cut short, badly framed or badly coded
+    |  +- ChecksumMismatch             a download is not what it should be
     |  +- ResponseTooLarge             the body, or a line, event or record of it, is larger than allowed
     +- InvalidURL                      (+ValueError)
     |  +- InvalidUrlClientError
@@ -42,6 +43,7 @@ from yarl import URL
 from .origin import ConnectionKey
 
 __all__ = [
+    "ChecksumMismatch",
     "ClientConnectionError",
     "ClientConnectionResetError",
     "ClientConnectorCertificateError",
@@ -318,6 +320,26 @@ class ResponseTooLarge(ClientPayloadError):
 
 def _rebuild_too_large(what: str, maximum: int, actual: int | None) -> ResponseTooLarge:
     return ResponseTooLarge(what, maximum=maximum, actual=actual)
+
+
+class ChecksumMismatch(ClientPayloadError):
+    """A downloaded file is not what it should be: its digest by `algorithm`, in hex digits, is `got`."""
+
+    def __init__(self, algorithm: str, *, expected: str, got: str) -> None:
+        super().__init__(algorithm, expected, got)
+        self.algorithm = algorithm
+        self.expected = expected
+        self.got = got
+
+    def __str__(self) -> str:
+        return f"the {self.algorithm} of the download is {self.got}, expected {self.expected}: it was thrown away"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild_checksum_mismatch, (self.algorithm, self.expected, self.got)
+
+
+def _rebuild_checksum_mismatch(algorithm: str, expected: str, got: str) -> ChecksumMismatch:
+    return ChecksumMismatch(algorithm, expected=expected, got=got)
 
 
 class InvalidURL(ClientError, ValueError):
