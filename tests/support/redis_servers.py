@@ -16,13 +16,15 @@ START_SECONDS = 20.0  # a busy machine; normally it takes a hundredth of one
 
 
 class RedisServer:
-    """As a context manager it runs for the block. `folder` is where it may write; `password` is asked for, if given."""
+    """As a context manager it runs for the block. `folder` is where it may write; `password` is asked for, if given;
+    `durable` keeps every write through kill() and start()."""
 
-    def __init__(self, folder: Path, *, password: str | None = None) -> None:
+    def __init__(self, folder: Path, *, password: str | None = None, durable: bool = False) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self._folder = folder
         self._password = password
+        self._durable = durable
         self._process: subprocess.Popen[bytes] | None = None
         self._program = tool("redis-server")
 
@@ -36,8 +38,9 @@ class RedisServer:
         self.kill()
 
     def start(self) -> None:
-        """Start it, empty, and wait until it answers."""
-        command = [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        """Start it, empty unless it is durable, and wait until it answers."""
+        command = [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly"]
+        command += ["yes", "--appendfsync", "always"] if self._durable else ["no"]
         command += ["--dir", str(self._folder)]
         if self._password is not None:
             command += ["--requirepass", self._password]

@@ -6,8 +6,11 @@ from urllib.parse import urlencode
 
 import pytest
 from multidict import CIMultiDict
+from redis import Redis
+from redis_servers import RedisServer
 
 from levante.sessions import EncryptedCookieStorage, MemoryStorage, SignedCookieStorage, setup
+from levante.sessions.redis import RedisStorage
 from levante.web import Application, AppRunner, HTTPException, Response, TCPSite, middleware
 
 KEYS = tuple(random.Random(seed).randbytes(32) for seed in (1, 2, 3))
@@ -92,12 +95,58 @@ def make_sealed(request, clock):
     return lambda *keys, **options: storage(keys or KEYS[:1], clock=clock, **options)
 
 
-@pytest.fixture(params=["signed", "encrypted", "memory"])
-def make_storage(request, clock):
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory):
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server):
+    """Of a Redis that is empty."""
+    with Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def make_table(request):
+    """`make_table(**options)` gives a storage on a server."""
     if request.param == "memory":
-        return lambda *keys, **options: MemoryStorage(clock=clock, **options)
-    storage = {"signed": SignedCookieStorage, "encrypted": EncryptedCookieStorage}[request.param]
-    return lambda *keys, **options: storage(keys or KEYS[:1], clock=clock, **options)
+        yield MemoryStorage
+        return
+    url, storages = request.getfixturevalue("redis_url"), []
+
+    def make(**options):
+        # Patience is for visitors; a test on a busy machine has more.
+        storages.append(RedisStorage(url, patience=10, **options))
+        return storages[-1]
+
+    yield make
+    for storage in storages:
+        await storage.close()
+
+
+@pytest.fixture(params=["signed", "encrypted", "memory", "redis"])
+async def make_storage(request, clock):
+    """`make_storage(*keys, **options)` gives a storage of one of the kinds."""
+    made = []
+
+    def make(*keys, **options):
+        if request.param == "memory":
+            storage = MemoryStorage(clock=clock, **options)
+        elif request.param == "redis":
+            storage = RedisStorage(url, patience=10, clock=clock, **options)
+        else:
+            kind = {"signed": SignedCookieStorage, "encrypted": EncryptedCookieStorage}[request.param]
+            storage = kind(keys or KEYS[:1], clock=clock, **options)
+        made.append(storage)
+        return storage
+
+    url = request.getfixturevalue("redis_url") if request.param == "redis" else ""
+    yield make
+    for storage in made:
+        await storage.close()
 
 
 class Answer:

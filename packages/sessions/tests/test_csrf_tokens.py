@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from levante.sessions import Session
 from levante.sessions.csrf_tokens import CSRF_KEY, check_token, make_token
+from levante.sessions.records import Record
 from levante.sessions.signing import decode, encode
 
 
@@ -56,6 +57,6 @@ def test_nothing_else_is_a_token(text):
 
 
 def test_a_secret_that_is_no_text_is_replaced():
-    session = Session(data={CSRF_KEY: 7}, text='{"_csrf":7}')
+    session = Session(data={CSRF_KEY: 7}, record=Record('{"_csrf":7}', 1, 1))
     assert not check_token(session, "A" * 86)
     assert check_token(session, make_token(session))

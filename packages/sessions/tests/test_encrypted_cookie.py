@@ -28,10 +28,11 @@ async def test_the_layout(keys, clock, browser):
     )
     cipher = AESGCM(derive(keys[0], "session cookie, encrypted"))
     body = cipher.decrypt(token[5:17], token[17:], context + token[:5])
-    created, seen, max_age, identity = struct.unpack(">QQI16s", body[:36])
+    created, seen, max_age, identity, generation, user_size = struct.unpack(">QQI16sQB", body[:45])
     assert (created, seen, max_age) == (int(clock()), int(clock()), 0)
     assert identity.hex() == session.identity
-    assert body[36:].decode() == '{"user":"ñ"}'
+    assert (generation, user_size) == (0, 0)
+    assert body[45:].decode() == '{"user":"ñ"}'
     with pytest.raises(InvalidTag):
         cipher.decrypt(token[5:17], token[17:], context + b"\x02" + token[1:5])
 

@@ -3,10 +3,11 @@
 import levante.sessions
 
 PUBLIC = """
-AbstractStorage CsrfRules EncryptedCookieStorage Flash MemoryStorage Session SessionCookie SessionError SessionNotSetUp
-SessionPayloadError SessionTooLarge SessionWriteTooLate SignedCookieStorage StorageOptions WeakKey csrf_context
-csrf_exempt csrf_middleware csrf_token flash flash_context generate_key get_flashes get_session new_session parse_keys
-session_middleware setup
+AbstractStorage CsrfRules EncryptedCookieStorage FernetCookies Flash MemoryRevocations MemoryStorage NaClCookies
+Revocations ServerSideStorage Session SessionConflict SessionCookie SessionError SessionInfo SessionNotSetUp
+SessionPayloadError SessionReadOnly SessionStore SessionStoreUnavailable SessionTooLarge SessionWriteTooLate
+SignedCookieStorage StorageOptions WeakKey csrf_context csrf_exempt csrf_middleware csrf_token flash flash_context
+generate_key get_flashes get_session new_session parse_keys session_middleware setup
 """
 
 

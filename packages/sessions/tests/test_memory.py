@@ -1,5 +1,7 @@
 """Sessions in memory: hashed identities, no adoption of unknown ones, a bounded table."""
 
+import asyncio
+
 import pytest
 
 from levante.sessions import MemoryStorage
@@ -10,8 +12,8 @@ async def test_the_table_opens_nobodys_session(browser):
     visitor = browser(MemoryStorage())
     session = await visitor.visit(user=7)
     assert visitor.value == session.identity
-    assert session.identity not in str(visitor.storage._records)
-    assert len(visitor.storage) == 1
+    assert session.identity not in str(visitor.storage.store._entries)
+    assert len(visitor.storage.store) == 1
 
 
 @pytest.mark.parity("L7")
@@ -23,7 +25,7 @@ async def test_a_renewed_session_is_not_found_under_its_old_identity(browser):
     session = await visitor.load()
     session.renew()
     await visitor.save(session)
-    assert len(visitor.storage) == 1
+    assert len(visitor.storage.store) == 1
     visitor.send(before)
     assert (await visitor.load()).new
 
@@ -35,7 +37,7 @@ async def test_a_deleted_session_is_gone_from_the_table(browser):
     session = await visitor.load()
     session.invalidate()
     await visitor.save(session)
-    assert len(visitor.storage) == 0
+    assert len(visitor.storage.store) == 0
     visitor.send(before)
     assert (await visitor.load()).new
 
@@ -45,7 +47,7 @@ async def test_an_expired_session_leaves_the_table_when_it_is_asked_for(browser,
     await visitor.visit(user=7)
     clock.now += 2 * 3600
     assert (await visitor.load()).new
-    assert len(visitor.storage) == 0
+    assert len(visitor.storage.store) == 0
 
 
 async def test_the_one_idle_longest_makes_room(browser):
@@ -55,5 +57,17 @@ async def test_the_one_idle_longest_makes_room(browser):
         await visitor.visit(n=1)
     await visitors[0].visit(n=2)
     await browser(storage).visit(n=1)
-    assert len(storage) == 3
+    assert len(storage.store) == 3
     assert [(await visitor.load()).new for visitor in visitors] == [False, True, False]
+
+
+async def test_a_record_goes_at_its_end(browser):
+    visitor = browser(MemoryStorage(max_age=1))
+    session = await visitor.load()
+    session.user = "ann"
+    session["n"] = 1
+    await visitor.save(session)
+    assert len(await visitor.storage.sessions_of("ann")) == 1
+    await asyncio.sleep(1.01)
+    assert await visitor.storage.sessions_of("ann") == []
+    assert len(visitor.storage.store) == 0

@@ -3,13 +3,14 @@
 import pytest
 
 from levante.sessions import Session, SessionPayloadError, SessionWriteTooLate
+from levante.sessions.records import Record
 from levante.sessions.session import MAX_LIFETIME, new_identity
 
 
 def loaded(clock, **data):
     from levante.sessions.payload import dumps
 
-    return Session(new_identity(), data=data, text=dumps(data), created=int(clock()), clock=clock)
+    return Session(new_identity(), data=data, record=Record(dumps(data), int(clock()), int(clock())), clock=clock)
 
 
 @pytest.mark.parity("L2")

@@ -1,5 +1,5 @@
 """Sessions for levante.web: signed and encrypted cookies with rotating keys, flash messages, protection against forged
-requests.
+requests. `levante.sessions.redis` (the extra `redis`) keeps sessions, and what was revoked, in Redis.
 
 from levante.sessions import EncryptedCookieStorage, get_session, parse_keys, setup
 
@@ -14,14 +14,29 @@ from .cookie import SessionCookie
 from .csrf import csrf_context, csrf_exempt, csrf_middleware, csrf_token
 from .csrf_rules import CsrfRules
 from .encrypted_cookie import EncryptedCookieStorage
-from .errors import SessionError, SessionNotSetUp, SessionPayloadError, SessionTooLarge, SessionWriteTooLate, WeakKey
+from .errors import (
+    SessionConflict,
+    SessionError,
+    SessionNotSetUp,
+    SessionPayloadError,
+    SessionReadOnly,
+    SessionStoreUnavailable,
+    SessionTooLarge,
+    SessionWriteTooLate,
+    WeakKey,
+)
 from .flash import Flash, flash, flash_context, get_flashes
+from .legacy import FernetCookies, NaClCookies
 from .memory import MemoryStorage
 from .middleware import session_middleware, setup
+from .records import SessionInfo
+from .revocations import MemoryRevocations, Revocations
+from .serverside import ServerSideStorage
 from .session import Session
 from .signed_cookie import SignedCookieStorage
 from .signing import generate_key, parse_keys
 from .storage import AbstractStorage, StorageOptions
+from .store import SessionStore
 from .visit import get_session, new_session
 
 __version__ = "0.1.0"
@@ -30,13 +45,23 @@ __all__ = [
     "AbstractStorage",
     "CsrfRules",
     "EncryptedCookieStorage",
+    "FernetCookies",
     "Flash",
+    "MemoryRevocations",
     "MemoryStorage",
+    "NaClCookies",
+    "Revocations",
+    "ServerSideStorage",
     "Session",
+    "SessionConflict",
     "SessionCookie",
     "SessionError",
+    "SessionInfo",
     "SessionNotSetUp",
     "SessionPayloadError",
+    "SessionReadOnly",
+    "SessionStore",
+    "SessionStoreUnavailable",
     "SessionTooLarge",
     "SessionWriteTooLate",
     "SignedCookieStorage",

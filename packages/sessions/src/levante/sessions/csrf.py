@@ -13,6 +13,7 @@ from levante.web import HTTPForbidden, Request, StreamResponse, middleware
 
 from .csrf_rules import CsrfRules, Verdict, fetch_site, judge, own_origins
 from .csrf_tokens import check_token, make_token
+from .errors import SessionReadOnly
 from .notices import Notices
 from .session import Session
 from .visit import get_session, visit_of
@@ -107,7 +108,10 @@ async def _refusal(request: Request, rules: CsrfRules) -> str:
     if rule.verdict is Verdict.REFUSE:
         return rule.reason
     token = await _presented_token(request)
-    if token and check_token(await visit.session(), token):
+    session = await visit.session()
+    if token and session.read_only:  # nobody can tell now whether the token is right
+        raise SessionReadOnly("a CSRF token was to be checked")
+    if token and check_token(session, token):
         return ""
     return f"{rule.reason}, and the {'token is wrong' if token else 'token is missing'}"
 

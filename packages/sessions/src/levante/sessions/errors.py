@@ -7,6 +7,9 @@ SessionError
   SessionPayloadError (TypeError)    the application: data that JSON cannot carry unchanged
   SessionNotSetUp (RuntimeError)     the application: no session middleware around this handler
   SessionWriteTooLate (RuntimeError) the application: a change after the response head was made
+  SessionConflict                    two requests changed one session at once, or it ended while one was under way
+  SessionStoreUnavailable            the operator: the storage on the server did not answer in time
+    SessionReadOnly (RuntimeError)   the application: a change while an empty session stands in for one out of reach
   SealRejected                       the peer: a cookie that is not to be trusted; never leaves this package's storages
 """
 
@@ -70,6 +73,41 @@ class SessionWriteTooLate(SessionError, RuntimeError):
 
     def __init__(self, what: str, *, cure: str = "change the session before response.prepare() or return") -> None:
         super().__init__(f"{what}, and the response head was already made: the change cannot be saved; {cure}")
+
+
+class SessionConflict(SessionError):
+    """Another request changed the session while this one was under way, and both changes cannot be kept. Nothing of
+    this request's was saved. `ended` tells that the session is gone: logged out, renewed or revoked elsewhere. `reason`
+    is a short fixed phrase for the log."""
+
+    def __init__(self, *, ended: bool) -> None:
+        self.ended = ended
+        self.reason = "session ended meanwhile" if ended else "session changed meanwhile"
+        what = "ended (logged out, renewed or revoked)" if ended else "was changed"
+        super().__init__(
+            f"the session {what} by another request while this one was under way: its change was not saved; repeat it"
+        )
+
+
+class SessionStoreUnavailable(SessionError):
+    """The storage on the server could not be asked. `cause` is the name of the error that told so; `reason` a short
+    fixed phrase for the log."""
+
+    def __init__(self, cause: str, *, message: str = "") -> None:
+        self.cause = cause
+        self.reason = f"session storage unavailable: {cause}"
+        super().__init__(
+            message or f"the session storage is not available ({cause}); the session is neither lost nor new"
+        )
+
+
+class SessionReadOnly(SessionStoreUnavailable, RuntimeError):
+    """The session was changed while an empty one stands in for it, because its storage is not available."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            "outage", message=f"{what}, but the session storage is not available: the change cannot be saved; try again"
+        )
 
 
 class SealRejected(SessionError):

@@ -1,93 +1,70 @@
 """Sessions in this process's memory, for tests and for trying things out: gone at restart, not shared with other
-processes. The cookie holds only the identity; the table holds only a hash of it, so that a dump of the table opens
-nobody's session."""
+processes."""
 
-import hashlib
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Iterable
 from typing import Final, Unpack
 
-from .cookie import CookieSource, CookieTarget
-from .errors import SealRejected
-from .session import Session
-from .storage import AbstractStorage, Action, StorageOptions
+from .records import Handle, Record
+from .serverside import Conflict, ServerSideStorage
+from .storage import StorageOptions
+from .store import Outcome, PutResult, SessionStore
 
 MAX_SESSIONS: Final = 10_000  # visitors without cookies make one each request: the one idle longest makes room
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    text: str
-    created: int
-    seen: int
-    max_age: int | None
+class MemoryStore(SessionStore):
+    """Records in a dict, at most `max_sessions` of them."""
 
-
-class MemoryStorage(AbstractStorage):
-    """Sessions in a dict; the options are StorageOptions. When two requests change one session at once, the last to
-    finish wins."""
-
-    def __init__(self, *, max_sessions: int = MAX_SESSIONS, **options: Unpack[StorageOptions]) -> None:
-        super().__init__(**options)
+    def __init__(self, *, max_sessions: int = MAX_SESSIONS) -> None:
         self._max_sessions = max_sessions
-        self._records: dict[bytes, _Record] = {}  # in the order of last use
+        self._entries: dict[Handle, tuple[Record, float]] = {}  # with their ends; in the order of last use
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._entries)
 
     def __repr__(self) -> str:
-        return f"<MemoryStorage {self.cookie_name!r}, {len(self._records)} sessions>"
+        return f"<MemoryStore of {len(self._entries)} sessions>"
 
-    async def load_session(self, request: CookieSource) -> Session:
-        rejected = ""
-        for value in self.cookie.values(request):
-            try:
-                return self._open(value)
-            except SealRejected as error:
-                rejected = rejected or error.kind
-        if rejected:
-            self.note_rejection(rejected)
-        return await self.new_session()
+    async def get(self, handle: Handle) -> Record | None:
+        return self._alive(handle)
 
-    async def save_session(self, request: CookieSource, response: CookieTarget, session: Session) -> None:
-        action = self.plan(request, session)
-        if action is Action.KEEP:
-            return
-        for value in self.cookie.values(request):
-            if value != session.identity or action is Action.DELETE:
-                self._records.pop(
-                    _hash(value), None
-                )  # a renewed or replaced session must not be found under its old identity
-        if action is Action.DELETE:
-            self.cookie.delete(response)
-            return
-        key = _hash(session.identity)
-        self._records.pop(key, None)
-        while len(self._records) >= self._max_sessions:
-            del self._records[next(iter(self._records))]
-        self._records[key] = _Record(session.text, session.created, int(self.clock()), session.max_age)
-        self.save_cookie(response, session.identity, max_age=self.remaining(session))
+    async def put(
+        self, handle: Handle, record: Record, *, seconds: int | None, replaces: Handle, expected: int | None
+    ) -> PutResult:
+        found = self._alive(replaces)
+        if expected is not None and expected != (0 if found is None else found.version):
+            return Outcome.GONE if found is None else found
+        await self.delete([replaces, handle])
+        while len(self._entries) >= self._max_sessions:
+            del self._entries[next(iter(self._entries))]
+        self._entries[handle] = record, math.inf if seconds is None else time.monotonic() + seconds
+        return Outcome.WRITTEN
 
-    def _open(self, value: str) -> Session:
-        key = _hash(value)
-        record = self._records.get(key)
-        if record is None:
-            raise SealRejected("unknown session")  # its identity is never adopted (session fixation)
-        try:
-            self.check_times(created=record.created, seen=record.seen, max_age=record.max_age)
-        except SealRejected:
-            del self._records[key]
-            raise
-        return Session(
-            value,
-            data=self.decode_data(record.text),
-            text=record.text,
-            created=record.created,
-            seen=record.seen,
-            max_age=record.max_age,
-            dumps=self._encoder,
-            clock=self.clock,
-        )
+    async def delete(self, handles: Iterable[Handle]) -> None:
+        for handle in handles:
+            self._entries.pop(handle, None)
+
+    async def of_user(self, user: str) -> dict[Handle, Record]:
+        records = {handle: self._alive(handle) for handle in list(self._entries)}
+        return {handle: record for handle, record in records.items() if record is not None and record.user == user}
+
+    async def close(self) -> None:
+        self._entries.clear()
+
+    def _alive(self, handle: Handle) -> Record | None:
+        record, end = self._entries.get(handle, (None, math.inf))
+        if time.monotonic() < end:
+            return record
+        del self._entries[handle]
+        return None
 
 
-def _hash(identity: str) -> bytes:
-    return hashlib.sha256(identity.encode("utf-8", "surrogateescape")).digest()
+class MemoryStorage(ServerSideStorage):
+    """Sessions in a MemoryStore; the parameters are those of ServerSideStorage, but for `outage`: memory has none."""
+
+    def __init__(
+        self, *, max_sessions: int = MAX_SESSIONS, conflict: Conflict = "merge", **options: Unpack[StorageOptions]
+    ) -> None:
+        super().__init__(MemoryStore(max_sessions=max_sessions), conflict=conflict, **options)

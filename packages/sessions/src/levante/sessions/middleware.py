@@ -1,19 +1,23 @@
 """Sessions around a handler: setup() for an application, session_middleware() alone for those who wire by hand. The
 session is settled when the handler is done or raised an HTTPException. With setup() it is settled already when a
 streaming or WebSocket handler prepares its head, and carried over when an outer middleware answers with another
-response. Any other exception saves nothing."""
+response. Any other exception saves nothing. A session that cannot be reached or saved now is told to the visitor as a
+problem, 503 or 409, and never as a fresh session: that would log him out."""
 
 from typing import Final
 
 from levante.web import Application, HTTPException, Request, StreamResponse, middleware
+from levante.web.problems import problem
 
 from .csrf import Handler, Middleware, csrf_middleware
 from .csrf_rules import CsrfRules
+from .errors import SessionConflict, SessionStoreUnavailable
 from .notices import LOG
 from .storage import AbstractStorage
 from .visit import VISIT, Visit
 
 DEFAULT_CSRF: Final = CsrfRules()
+RETRY_AFTER: Final = 1  # seconds: an outage of the storage heals by itself, and asking again costs little
 
 
 def setup(app: Application, storage: AbstractStorage, *, csrf: CsrfRules | None = DEFAULT_CSRF) -> None:
@@ -31,7 +35,11 @@ def setup(app: Application, storage: AbstractStorage, *, csrf: CsrfRules | None 
         if visit is not None and visit.storage is storage:
             await visit.settle(response)
 
+    async def close_storage(_app: Application) -> None:
+        await storage.close()
+
     app.on_response_prepare.append(settle_before_head)
+    app.on_cleanup.append(close_storage)
 
 
 def session_middleware(storage: AbstractStorage) -> Middleware:
@@ -47,18 +55,37 @@ def session_middleware(storage: AbstractStorage) -> Middleware:
     async def keep_session(request: Request, handler: Handler) -> StreamResponse:
         visit = request[VISIT] = Visit(request, storage)
         try:
-            response = await handler(request)
-        except HTTPException as answer:
-            await visit.settle(answer)
-            raise
-        except BaseException:
+            return await _visited(visit, request, handler)
+        except (SessionStoreUnavailable, SessionConflict) as error:
             visit.discard()
-            raise
-        if isinstance(response, StreamResponse):  # anything else is the server's to complain about
-            if response.prepared:
-                visit.check_late_change()
-            else:
-                await visit.settle(response)
-        return response
+            if visit.answered:  # a head is out: nothing but an aborted response can tell that it went wrong
+                raise
+            storage.notices.warn(error.reason, "request answered with a problem: %s")
+            return _trouble(error)
 
     return keep_session
+
+
+async def _visited(visit: Visit, request: Request, handler: Handler) -> StreamResponse:
+    try:
+        response = await handler(request)
+    except HTTPException as answer:
+        await visit.settle(answer)
+        raise
+    except BaseException:
+        visit.discard()
+        raise
+    if isinstance(response, StreamResponse):  # anything else is the server's to complain about
+        if response.prepared:
+            visit.check_late_change()
+        else:
+            await visit.settle(response)
+    return response
+
+
+def _trouble(error: SessionStoreUnavailable | SessionConflict) -> StreamResponse:
+    if isinstance(error, SessionConflict):
+        return problem(409, "Session changed meanwhile", "Another request changed the session; repeat this one.")
+    response = problem(503, "Sessions are unavailable", "The session storage does not answer; you are still logged in.")
+    response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response

@@ -9,9 +9,13 @@ from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, Final
 
 from . import payload
-from .errors import SessionWriteTooLate
+from .errors import SessionReadOnly, SessionWriteTooLate
+from .merging import Changes
+from .records import Record
 
 IDENTITY_BYTES: Final = 16  # 128 bits: nobody guesses one (OWASP ASVS 7.2.3)
+
+MAX_USER: Final = 255  # bytes of a user's id: its length is one byte of a sealed cookie
 
 MAX_LIFETIME: Final = 400 * 24 * 3600  # seconds: browsers keep no cookie longer (RFC 6265bis, 5.5)
 
@@ -38,6 +42,7 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
 
     __slots__ = (
         "_baseline",
+        "_bound",
         "_clock",
         "_created",
         "_data",
@@ -45,10 +50,15 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
         "_dumps",
         "_frozen",
         "_identity",
+        "_loaded",
+        "_loaded_as",
         "_max_age",
-        "_new",
+        "_read_only",
         "_seen",
+        "_stored",
         "_text",
+        "_user",
+        "_wiped",
     )
 
     def __init__(
@@ -56,37 +66,42 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
         identity: str | None = None,
         *,
         data: dict[str, Any] | None = None,
-        text: str | None = None,
+        record: Record | None = None,
         created: int | None = None,
-        seen: int | None = None,
-        max_age: int | None = None,
         dumps: Callable[[Any], str] = payload.dumps,
         clock: Callable[[], float] = time.time,
+        read_only: bool = False,
     ) -> None:
-        """`text` is the serialised form that the data was loaded from; None means a new session. Times are seconds
-        since the epoch."""
+        """`record` is what the session was loaded from, and `data` its decoded text; None means a new session,
+        begun at `created`, in seconds since the epoch, or now."""
         self._clock = clock
         self._dumps = dumps
         self._identity = new_identity() if identity is None else identity
         self._data: dict[str, Any] = {} if data is None else data
-        self._baseline = text
-        self._created = int(clock()) if created is None else created
-        self._seen = self._created if seen is None else seen
-        self._max_age = max_age
-        self._new = text is None
-        self._dirty = False
-        self._frozen = False
-        self._text = text if text is not None else "{}"
+        self._loaded = record
+        self._dirty = self._frozen = self._wiped = self._bound = self._stored = False
+        self._read_only = read_only
+        if record is None:
+            self._loaded_as: str | None = None
+            self._baseline: str | None = None
+            self._created = self._seen = int(clock()) if created is None else created
+            self._max_age: int | None = None
+            self._user: str | None = None
+            self._text = "{}"
+        else:
+            self._loaded_as = self._identity
+            self._text, self._created, self._seen, self._max_age, self._user = record[:5]
+            self._baseline = self._text
 
     def __repr__(self) -> str:
-        state = "new" if self._new else "loaded"
+        state = "new" if self.new else "loaded"
         frozen = ", frozen" if self._frozen else ""
         return f"<Session {state}, {len(self._data)} keys{frozen}>"  # never a value (ASVS 16.2.5)
 
     @property
     def new(self) -> bool:
         """Whether no valid session came with the request."""
-        return self._new
+        return self._loaded is None
 
     @property
     def identity(self) -> str:
@@ -122,6 +137,23 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
         self._touch("max_age was set")
         self._max_age = seconds
 
+    @property
+    def user(self) -> str | None:
+        """Whose session it is, by the id that the application knows the user by; None while nobody has logged in.
+        Setting another renews the session (fixation), and storages that can list and end a user's sessions go by it.
+        At most 255 bytes of UTF-8 (ValueError)."""
+        return self._user
+
+    @user.setter
+    def user(self, user: str | None) -> None:
+        if user is not None and not 0 < len(user.encode()) <= MAX_USER:
+            raise ValueError(f"a user's id has 1 to {MAX_USER} bytes of UTF-8, got {len(user.encode())}")
+        self._touch("the user was set")
+        if user != self._user:
+            self._restart()
+        self._user = user
+        self._bound = user is not None
+
     def changed(self) -> None:
         """Have the session saved even if its data stays the same: its idle lifetime starts anew."""
         self._touch("changed() was called")
@@ -131,6 +163,7 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
         identity."""
         self._touch("the session was invalidated")
         self._data.clear()
+        self._user, self._bound, self._wiped = None, False, True
         self._restart()
 
     def renew(self) -> None:
@@ -142,7 +175,7 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
     def set_new_identity(self, identity: str) -> None:
         """Choose the identity of a new session, 32 lower-case hexadecimal digits (ValueError). RuntimeError for a
         loaded one (see renew())."""
-        if not self._new:
+        if not self.new:
             raise RuntimeError("the identity of a loaded session cannot be chosen; renew() gives it a new one")
         if not _IDENTITY.fullmatch(identity):
             raise ValueError(
@@ -159,7 +192,50 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
         if self._text == self._baseline:
             return self._dirty
         payload.check(self._data)
-        return self._dirty or not (self._new and self.empty)
+        return self._dirty or not (self.new and self.empty)
+
+    @property
+    def loaded(self) -> Record | None:
+        """What it was loaded from; None for a new session."""
+        return self._loaded
+
+    @property
+    def loaded_as(self) -> str | None:
+        """The identity that the request presented; None for a new session. Another one now is a renewed session."""
+        return self._loaded_as
+
+    @property
+    def bound(self) -> bool:
+        """Whether a user was set during this request: a login, which depends on nothing from before."""
+        return self._bound
+
+    @property
+    def stored(self) -> bool:
+        """Whether a table on a server has it already, as it is: what remains is the cookie, on whichever response."""
+        return self._stored
+
+    def mark_stored(self) -> None:
+        """A table on a server has it now."""
+        self._stored = True
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it stands in for a session that cannot be reached now: empty, and every change raises."""
+        return self._read_only
+
+    def rebase(self, record: Record, decode: Callable[[str], dict[str, Any]]) -> None:
+        """Put this request's changes on top of `record`, which another request saved meanwhile: of a key that both
+        changed, this request's value holds. What `invalidate()` forgot stays forgotten."""
+        before = decode(self._baseline) if self._baseline is not None else {}
+        changes = Changes.between(before, decode(self._text), everything=self._wiped)
+        self._data.clear()
+        self._data.update(changes.applied_to(decode(record.text)))
+        if self._identity == self._loaded_as:
+            self._created, self._user = record.created, record.user
+        if self._loaded is not None and self._max_age == self._loaded.max_age:
+            self._max_age = record.max_age
+        self._loaded, self._baseline = record, record.text
+        self._text = self._dumps(self._data)
 
     @property
     def text(self) -> str:
@@ -186,12 +262,12 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
     def __setitem__(self, key: str, value: Any) -> None:
         if not isinstance(key, str):
             raise TypeError(f"session keys are str, got {type(key).__name__}")
-        if self._frozen:
+        if self._frozen or self._read_only:
             self._touch(f"session key {key!r} was set")
         self._data[key] = value
 
     def __delitem__(self, key: str) -> None:
-        if self._frozen:
+        if self._frozen or self._read_only:
             self._touch(f"session key {key!r} was deleted")
         del self._data[key]
 
@@ -202,6 +278,8 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
         return len(self._data)
 
     def _touch(self, what: str) -> None:
+        if self._read_only:
+            raise SessionReadOnly(what)
         if self._frozen:
             raise SessionWriteTooLate(what)
         self._dirty = True

@@ -28,6 +28,7 @@ class Action(enum.Enum):
 
     KEEP = "keep"
     WRITE = "write"
+    REFRESH = "refresh"  # write, though nothing changed: the idle lifetime starts anew
     DELETE = "delete"
 
 
@@ -99,6 +100,9 @@ class AbstractStorage(ABC):
         """Write, keep or delete, as plan() says. Raises SessionPayloadError and SessionTooLarge, with the response
         untouched."""
 
+    async def close(self) -> None:  # noqa: B027 - most storages hold nothing
+        """Give up what the storage holds open; called when the application stops. This one holds nothing."""
+
     async def new_session(self) -> Session:
         """An empty session with a fresh identity."""
         return Session(dumps=self._encoder, clock=self.clock)
@@ -118,10 +122,14 @@ class AbstractStorage(ABC):
     def plan(self, request: CookieSource, session: Session) -> Action:
         """What the response owes: nothing for an unchanged session, unless its idle lifetime or its key wants a new
         seal."""
+        if session.read_only:  # its cookie is as good as before
+            return Action.KEEP
         changed = session.is_changed()
         if session.empty:
             return Action.DELETE if self.cookie.values(request) else Action.KEEP
-        return Action.WRITE if changed or self._is_due(session) else Action.KEEP
+        if changed:
+            return Action.WRITE
+        return Action.REFRESH if self._is_due(session) else Action.KEEP
 
     def _is_due(self, session: Session) -> bool:
         return self.idle_timeout is not None and self.clock() - session.seen >= self.idle_timeout / REFRESH_PART
@@ -130,6 +138,11 @@ class AbstractStorage(ABC):
         """Seconds of absolute lifetime left, for Max-Age; None without a limit."""
         lifetime = session.max_age if session.max_age is not None else self.max_age
         return None if lifetime is None else max(1, session.created + lifetime - int(self.clock()))
+
+    def lifetime(self, session: Session) -> int | None:
+        """Seconds until the session ends if nobody comes any more; None without a limit."""
+        limits = [limit for limit in (self.remaining(session), self.idle_timeout) if limit is not None]
+        return min(limits, default=None)
 
     def check_times(self, *, created: int, seen: int, max_age: int | None) -> None:
         """Raise SealRejected for a session that has expired, idled too long, or comes from the future."""

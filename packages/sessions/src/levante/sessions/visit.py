@@ -14,7 +14,7 @@ from .storage import AbstractStorage
 class Visit:
     """The session of one request, its storage, and how far it has come."""
 
-    __slots__ = ("_closed", "_request", "_session", "_settled_on", "storage")
+    __slots__ = ("_answered", "_closed", "_request", "_session", "_settled_on", "storage")
 
     def __init__(self, request: Request, storage: AbstractStorage) -> None:
         self.storage = storage
@@ -22,6 +22,7 @@ class Visit:
         self._session: Session | None = None
         self._settled_on: CookieTarget | None = None
         self._closed = False
+        self._answered = False
 
     async def session(self) -> Session:
         """The session, loaded at the first call; frozen when the response head is already made."""
@@ -48,12 +49,19 @@ class Visit:
             return
         self._closed = True
         if self._session is None:
+            self._answered = True
             return
         self._settled_on = None
         await self.storage.save_session(self._request, response, self._session)
         vary_by_cookie(response)
         self._session.freeze()
         self._settled_on = response
+        self._answered = True
+
+    @property
+    def answered(self) -> bool:
+        """Whether a response head was made, with what the session owed it."""
+        return self._answered
 
     def discard(self) -> None:
         """The handler failed: save nothing, whatever response comes of it."""

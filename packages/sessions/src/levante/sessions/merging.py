@@ -1,0 +1,29 @@
+"""What one request did to a session's data, so that it can be done again to what another request saved meanwhile. It
+is told key by key, at the top level only: that is the grain at which handlers think of a session."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+_ABSENT: Final = object()
+
+Data = dict[str, Any]  # Any: plain JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Keys that were set, with their values, and keys that were deleted; `everything`: all that was there went."""
+
+    put: Data
+    deleted: frozenset[str]
+    everything: bool = False
+
+    @classmethod
+    def between(cls, before: Data, after: Data, *, everything: bool = False) -> Self:
+        put = {key: value for key, value in after.items() if before.get(key, _ABSENT) != value}
+        return cls(put, frozenset(before.keys() - after.keys()), everything)
+
+    def applied_to(self, data: Data) -> Data:
+        """`data` with the changes made; `data` itself stays as it is."""
+        if self.everything:
+            return dict(self.put)
+        return {key: value for key, value in data.items() if key not in self.deleted} | self.put

@@ -1,0 +1,188 @@
+"""Sessions in Redis: shared by all processes and machines of a service. Each is a hash under its handle that expires
+by itself; a sorted set for each user finds his. A write is one script, which compares the version and moves the record
+to its new handle in the same step. Needs the extra `redis`. For one Redis, or one with replicas: in a Redis Cluster
+the keys of a script would have to live on one node, and these do not."""
+
+import hashlib
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Unpack
+
+from redis.asyncio import Redis
+
+from .records import Handle, Record
+from .redis_link import PATIENCE, RedisLink, text
+from .revocations import Revocations
+from .serverside import Conflict, Outage, ServerSideStorage
+from .storage import StorageOptions
+from .store import Outcome, PutResult, SessionStore
+
+PREFIX: Final = "levante:sessions:"
+_FIELDS: Final = ("text", "created", "seen", "max_age", "user", "version")
+
+# KEYS: where the record is, where it goes, its user's set.
+# ARGV: the version expected (or ""), milliseconds to live (0: for good), handle that goes, handle that comes, user,
+# the time by which index entries have ended, the time at which this one ends, then pairs of field and value.
+_PUT: Final = """
+if ARGV[1] ~= '' then
+  local version = redis.call('HGET', KEYS[1], 'version') or '0'
+  if version ~= ARGV[1] then
+    return redis.call('HMGET', KEYS[1], 'text', 'created', 'seen', 'max_age', 'user', 'version')
+  end
+end
+if KEYS[1] ~= KEYS[2] then redis.call('DEL', KEYS[1]) end
+redis.call('HSET', KEYS[2], unpack(ARGV, 8))
+local ttl = tonumber(ARGV[2])
+if ttl > 0 then redis.call('PEXPIRE', KEYS[2], ttl) else redis.call('PERSIST', KEYS[2]) end
+if ARGV[5] ~= '' then
+  local left = redis.call('PTTL', KEYS[3])
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[6])
+  redis.call('ZREM', KEYS[3], ARGV[3])
+  redis.call('ZADD', KEYS[3], ARGV[7], ARGV[4])
+  if ttl == 0 then redis.call('PERSIST', KEYS[3])
+  elseif left ~= -1 and left < ttl then redis.call('PEXPIRE', KEYS[3], ttl) end
+end
+return 'written'
+"""
+
+# KEYS: the user's generation. ARGV: the time in milliseconds, milliseconds to live.
+_REVOKE_USER: Final = """
+local before = tonumber(redis.call('GET', KEYS[1]) or '0')
+redis.call('SET', KEYS[1], string.format('%.0f', math.max(before + 1, tonumber(ARGV[1]))), 'PX', ARGV[2])
+"""
+
+
+class RedisStore(SessionStore):
+    """A SessionStore on Redis. `redis` is a URL or a client of redis-py; `patience` in seconds; every key begins with
+    `prefix`."""
+
+    def __init__(self, redis: "Redis | str", *, prefix: str = PREFIX, patience: float = PATIENCE) -> None:
+        self._link = RedisLink(redis, patience=patience)
+        self._prefix = prefix
+        self._put = self._link.client.register_script(_PUT)
+
+    def __repr__(self) -> str:
+        return f"<RedisStore {self._prefix!r}>"
+
+    async def get(self, handle: Handle) -> Record | None:
+        return _record(await self._link.ask(lambda: self._link.client.hmget(self._key(handle), _FIELDS)))
+
+    async def put(
+        self, handle: Handle, record: Record, *, seconds: int | None, replaces: Handle, expected: int | None
+    ) -> PutResult:
+        now = _milliseconds()
+        lives = 0 if seconds is None else seconds * 1000
+        arguments = ["" if expected is None else expected, lives, replaces, handle, record.user or "", now]
+        arguments += [now + lives if lives else "+inf"]
+        for field in _FIELDS:
+            value = getattr(record, field)
+            arguments += [field, "" if value is None else value]
+        keys = [self._key(replaces), self._key(handle), self._user_key(record.user or "")]
+        answer = await self._link.ask(lambda: self._put(keys=keys, args=arguments))
+        if not isinstance(answer, list):
+            return Outcome.WRITTEN
+        return _record(answer) or Outcome.GONE
+
+    async def delete(self, handles: Iterable[Handle]) -> None:
+        keys = [self._key(handle) for handle in handles]
+        if keys:
+            await self._link.ask(lambda: self._link.client.delete(*keys))
+
+    async def of_user(self, user: str) -> dict[Handle, Record]:
+        client, key = self._link.client, self._user_key(user)
+        members = await self._link.ask(lambda: client.zrange(key, 0, -1))
+        handles = [Handle(text(member)) for member in members]
+        pipeline = client.pipeline(transaction=False)
+        for handle in handles:
+            pipeline.hmget(self._key(handle), _FIELDS)
+        records = [_record(answer) for answer in await self._link.ask(pipeline.execute)]
+        found = {handle: record for handle, record in zip(handles, records, strict=True) if record is not None}
+        # Who has logged out, or logged in as somebody else, still stands in the set; it is swept at the next write.
+        return {handle: record for handle, record in found.items() if record.user == user}
+
+    async def close(self) -> None:
+        await self._link.close()
+
+    def _key(self, handle: Handle) -> str:
+        return f"{self._prefix}session:{handle}"
+
+    def _user_key(self, user: str) -> str:
+        return f"{self._prefix}user:{_digest(user)}"
+
+
+class RedisStorage(ServerSideStorage):
+    """Sessions in a RedisStore: `RedisStorage("redis://...")`, or with a client of redis-py, which is then not closed.
+
+    `prefix` begins every key; no request waits for Redis longer than `patience` seconds; the other parameters are those
+    of ServerSideStorage.
+    """
+
+    def __init__(
+        self,
+        redis: "Redis | str",
+        *,
+        prefix: str = PREFIX,
+        patience: float = PATIENCE,
+        conflict: Conflict = "merge",
+        outage: Outage = "refuse",
+        **options: Unpack[StorageOptions],
+    ) -> None:
+        super().__init__(
+            RedisStore(redis, prefix=prefix, patience=patience), conflict=conflict, outage=outage, **options
+        )
+
+
+class RedisRevocations(Revocations):
+    """Revocations of sealed cookies, in Redis; the parameters are those of RedisStore."""
+
+    def __init__(self, redis: "Redis | str", *, prefix: str = PREFIX, patience: float = PATIENCE) -> None:
+        self._link = RedisLink(redis, patience=patience)
+        self._prefix = prefix
+        self._revoke_user = self._link.client.register_script(_REVOKE_USER)
+
+    def __repr__(self) -> str:
+        return f"<RedisRevocations {self._prefix!r}>"
+
+    async def is_revoked(self, handle: Handle, user: str | None, generation: int) -> bool:
+        keys = [self._session_key(handle)] + ([] if user is None else [self._user_key(user)])
+        answer = await self._link.ask(lambda: self._link.client.mget(keys))
+        return answer[0] is not None or any(int(newest) > generation for newest in answer[1:] if newest is not None)
+
+    async def revoke(self, handle: Handle, seconds: int) -> None:
+        await self._link.ask(lambda: self._link.client.set(self._session_key(handle), 1, ex=seconds))
+
+    async def generation(self, user: str) -> int:
+        return int(await self._link.ask(lambda: self._link.client.get(self._user_key(user))) or 0)
+
+    async def revoke_user(self, user: str, seconds: int) -> None:
+        arguments = [_milliseconds(), seconds * 1000]
+        await self._link.ask(lambda: self._revoke_user(keys=[self._user_key(user)], args=arguments))
+
+    async def close(self) -> None:
+        await self._link.close()
+
+    def _session_key(self, handle: Handle) -> str:
+        return f"{self._prefix}revoked:{handle}"
+
+    def _user_key(self, user: str) -> str:
+        return f"{self._prefix}generation:{_digest(user)}"
+
+
+def _milliseconds() -> int:
+    return int(time.time() * 1000)
+
+
+def _digest(user: str) -> str:
+    """Keys are seen by whoever watches Redis; and a user's id may hold anything."""
+    return hashlib.sha256(user.encode()).hexdigest()
+
+
+def _record(fields: Sequence[Any]) -> Record | None:  # Any: bytes or str, as the client was made
+    """None for no record, and for what is none of ours."""
+    if any(field is None for field in fields):
+        return None
+    try:
+        content, created, seen, max_age, user, version = map(text, fields)
+        return Record(content, int(created), int(seen), int(max_age) if max_age else None, user or None, int(version))
+    except ValueError:
+        return None
