@@ -31,6 +31,7 @@ async def settle(question: Any) -> None:
 
 @pytest.mark.parity("U15")
 @pytest.mark.hardening("X12")
+@pytest.mark.limit("Server.max_connections")
 @pytest.mark.parametrize("count", [LIMIT, LIMIT + 1, LIMIT * 10])
 async def test_connections_beyond_the_limit_wait_and_are_not_lost(serve: Any, count: int) -> None:
     served = await serve(hello, max_connections=LIMIT)
@@ -65,6 +66,7 @@ async def test_a_full_server_says_so_once(serve: Any, caplog: pytest.LogCaptureF
 
 
 @pytest.mark.parity("U15")
+@pytest.mark.limit("Server.max_connections_per_ip")
 @pytest.mark.parametrize("count", [LIMIT, LIMIT + 1, LIMIT * 10])
 async def test_too_many_of_one_address(serve: Any, count: int) -> None:
     served = await serve(hello, max_connections_per_ip=LIMIT)

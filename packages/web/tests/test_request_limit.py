@@ -45,6 +45,7 @@ async def fill(served: Any, held: Held, count: int = PLACES + QUEUE) -> list[Any
 
 @pytest.mark.parity("U15")
 @pytest.mark.hardening("X13")
+@pytest.mark.limit("Server.max_in_flight", "Server.max_queued")
 @pytest.mark.parametrize("excess", [0, 1, 9 * (PLACES + QUEUE)])
 async def test_at_the_limit_above_and_far_above(serve: Any, excess: int) -> None:
     held = Held()

@@ -123,8 +123,8 @@ MAX_ETAGS: Final = 64
 # overlapped).
 MAX_RANGES: Final = 16
 
-# Digits of a position in a range: 18 reach an exabyte, as in Content-Length.
-MAX_RANGE_DIGITS: Final = 18
+# Digits of a position in a range: those of the largest number of 64 bits, which some clients send for "to the end".
+MAX_RANGE_DIGITS: Final = 20
 
 # Hops of Forwarded or X-Forwarded-For that are kept, the nearest ones; no chain of real proxies is longer.
 MAX_FORWARDED_HOPS: Final = 32

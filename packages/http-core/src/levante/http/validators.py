@@ -204,7 +204,7 @@ def _any_match(tags: Iterable[ETag], current: ETag | None, *, exists: bool, weak
 
 def _byte_range(item: str, whole: str) -> ByteRange:
     match = _RANGE.fullmatch(item)
-    if match is None or item == "-" or len(item) > 2 * MAX_RANGE_DIGITS:
+    if match is None or item == "-" or max(len(match[1]), len(match[2])) > MAX_RANGE_DIGITS:
         raise ValueError(f"malformed range {item[:100]!r} in {whole[:200]!r}")
     first = int(match[1]) if match[1] else None
     last = int(match[2]) if match[2] else None
