@@ -1,4 +1,4 @@
-"""The sixteen signals."""
+"""The seventeen signals; the one about retries is tested with them."""
 
 import asyncio
 from types import SimpleNamespace

@@ -29,6 +29,7 @@ from levante.ws import (
 )
 
 from .auth import BasicAuth, encode_basic_auth
+from .breaker import CircuitBreaker, CircuitOpenError, CircuitState
 from .connector import BaseConnector
 from .cookiejar import AbstractCookieJar, CookieJar, DummyCookieJar
 from .disposition import ContentDisposition
@@ -73,11 +74,14 @@ from .formdata import FormData
 from .middlewares import ClientHandlerType, ClientMiddlewareType, build_client_middlewares
 from .options import RequestOptions
 from .origin import ConnectionKey
+from .outgoingdeadline import ExpiredDeadlineError
 from .progress import ProgressPayload, with_progress
-from .reconnection import Backoff, Reconnecting, reconnecting
+from .reconnection import Reconnecting, reconnecting
 from .request import ClientRequest
 from .resolver import AbstractResolver, DefaultResolver, ResolveResult, ThreadedResolver
 from .response import ClientResponse
+from .retry import Retry
+from .retrybudget import RetryBudget
 from .session import ClientSession, request
 from .tcpconnector import AddrInfo, SocketFactory, TCPConnector, UnixConnector
 from .timeouts import ClientTimeout, ClientWSTimeout
@@ -98,9 +102,11 @@ from .tracing import (
     TraceRequestExceptionParams,
     TraceRequestHeadersSentParams,
     TraceRequestRedirectParams,
+    TraceRequestRetryParams,
     TraceRequestStartParams,
     TraceResponseChunkReceivedParams,
 )
+from .waits import Backoff, fibonacci_waits, listed_waits, random_waits
 from .websocket import ClientWebSocketResponse
 
 __all__ = [
@@ -113,6 +119,9 @@ __all__ = [
     "BaseConnector",
     "BasicAuth",
     "ChecksumMismatch",
+    "CircuitBreaker",
+    "CircuitOpenError",
+    "CircuitState",
     "ClientConnectionError",
     "ClientConnectionResetError",
     "ClientConnectorCertificateError",
@@ -146,6 +155,7 @@ __all__ = [
     "DummyCookieJar",
     "EofStream",
     "EventSource",
+    "ExpiredDeadlineError",
     "Fingerprint",
     "FormData",
     "HttpVersion",
@@ -166,6 +176,8 @@ __all__ = [
     "RequestOptions",
     "ResolveResult",
     "ResponseTooLarge",
+    "Retry",
+    "RetryBudget",
     "ServerConnectionError",
     "ServerDisconnectedError",
     "ServerFingerprintMismatch",
@@ -192,6 +204,7 @@ __all__ = [
     "TraceRequestExceptionParams",
     "TraceRequestHeadersSentParams",
     "TraceRequestRedirectParams",
+    "TraceRequestRetryParams",
     "TraceRequestStartParams",
     "TraceResponseChunkReceivedParams",
     "UnixClientConnectorError",
@@ -207,9 +220,12 @@ __all__ = [
     "build_client_middlewares",
     "download",
     "encode_basic_auth",
+    "fibonacci_waits",
     "get_payload",
     "hdrs",
+    "listed_waits",
     "payload_type",
+    "random_waits",
     "reconnecting",
     "request",
     "with_progress",

@@ -16,11 +16,11 @@ from levante.http import hdrs
 
 from .errors import ClientPayloadError, ClientResponseError, ResponseTooLarge
 from .eventstream import EVENT_STREAM, MAX_EVENT_SIZE, EventParser, ServerSentEvent, events_of
-from .reconnection import SURE_SHARE, Backoff, asked_delay, is_temporary, said
 from .response import ClientResponse
 from .session import ClientSession
 from .textlines import MAX_LINE_SIZE
 from .timeouts import ClientTimeout
+from .waits import SURE_SHARE, Backoff, asked_delay, is_temporary, said
 
 _logger = logging.getLogger("levante.client")
 

@@ -17,7 +17,9 @@ from .middlewares import ClientMiddlewareType
 from .proxies import ProxyMap, ProxyRules
 from .redirects import MAX_REDIRECTS
 from .request import LooseHeaders
+from .resilience import Resilience
 from .response import CharsetResolver, ClientResponse
+from .retry import Retry
 from .timeouts import ClientTimeout, DeadlineWheel
 from .tls import SSLArgument
 from .tracing import TraceConfig
@@ -67,6 +69,7 @@ class RequestOptions(TypedDict, total=False):
     max_headers: int | None
     max_body_size: int | None
     middlewares: Sequence[ClientMiddlewareType] | None
+    retry: Retry | None
 
 
 @dataclass(slots=True)
@@ -102,6 +105,7 @@ class Arguments:
     max_headers: int | None = None
     max_body_size: int | None = None
     middlewares: Sequence[ClientMiddlewareType] | None = None
+    retry: Retry | None = None
 
 
 @dataclass(slots=True)
@@ -133,6 +137,7 @@ class Defaults:
     allow_insecure_redirects: bool
     lenient_responses: bool
     deadlines: DeadlineWheel
+    resilience: Resilience
     proxies: ProxyRules | None
     environment: Environment | None
 

@@ -10,79 +10,23 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 from yarl import URL
 
-from .errors import (
-    ClientConnectionError,
-    ClientConnectorCertificateError,
-    ClientResponseError,
-    ServerFingerprintMismatch,
-)
 from .session import ClientSession
+from .waits import SURE_SHARE, Backoff, asked_delay, is_temporary, said
 from .websocket import ClientWebSocketResponse
 
-__all__ = ["Backoff", "Reconnecting", "is_temporary", "reconnecting"]
+__all__ = ["Reconnecting", "reconnecting"]
 
 _logger = logging.getLogger("levante.client")
 
 # Seconds that one attempt may take, the opening handshake included: an address that swallows packets is not waited for
 # as long as a slow answer may be.
 OPEN_TIMEOUT = 10.0
-# 4xx answers that say "later": Request Timeout, Too Early, Too Many Requests.
-LATER = frozenset({408, 425, 429})
-# The share of a delay that chance cannot take away.
-SURE_SHARE = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """How long to wait before an attempt, in seconds: `first`, then `factor` times as long each time, up to `last`,
-    each cut by chance to between half and all of it. A connection that lasted for `stable` begins anew with `first`."""
-
-    first: float = 0.5
-    last: float = 30.0
-    factor: float = 2.0
-    stable: float = 10.0
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.first <= self.last and self.factor >= 1 and self.stable >= 0):
-            raise ValueError(f"got {self!r}; expected 0 <= first <= last, factor >= 1 and stable >= 0")
-
-    def delay(self, attempt: int) -> float:
-        """Before the `attempt`-th try in a row, which counts from 0, if chance takes nothing away."""
-        delay = self.first
-        for _ in range(attempt):
-            delay *= self.factor
-            if delay >= self.last:
-                return self.last
-        return delay
-
-
-def is_temporary(error: Exception) -> bool:
-    """Whether the same attempt may succeed later: what the network does, timeouts, answers of 5xx, 408, 425 and 429."""
-    if isinstance(error, ClientResponseError):
-        return error.status >= 500 or error.status in LATER
-    if isinstance(error, (ClientConnectorCertificateError, ServerFingerprintMismatch)):
-        return False
-    return isinstance(error, (ClientConnectionError, OSError))
-
-
-def asked_delay(error: Exception, *, at_most: float) -> float:
-    """The seconds that an answer asks for by Retry-After (RFC 9110 section 10.2.3; a date is not looked at); 0.0 where
-    it asks for none."""
-    headers = error.headers if isinstance(error, ClientResponseError) else None
-    value = (headers or {}).get("Retry-After", "")
-    return min(float(value), at_most) if value.isascii() and value.isdecimal() and len(value) < 10 else 0.0
-
-
-def said(error: Exception) -> str:
-    """The error for the log; one that holds the request would tell its query and its credentials."""
-    what = f"status {error.status}" if isinstance(error, ClientResponseError) else str(error)
-    return f"{type(error).__name__}: {what}"
+_BACKOFF = Backoff()
 
 
 class Reconnecting(AsyncIterator[ClientWebSocketResponse]):
@@ -166,7 +110,7 @@ def reconnecting(
     session: ClientSession,
     url: str | URL,
     *,
-    backoff: Backoff = Backoff(),  # frozen
+    backoff: Backoff = _BACKOFF,
     retry: Callable[[Exception], bool] = is_temporary,
     max_attempts: int | None = None,
     open_timeout: float | None = OPEN_TIMEOUT,

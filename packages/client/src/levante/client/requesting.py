@@ -13,7 +13,7 @@ from .bodylimit import check_max_body_size, refuse_announced
 from .connector import BaseConnector
 from .errors import InvalidUrlClientError
 from .journey import Journey, Route
-from .middlewares import ClientHandlerType, ClientMiddlewareType, build_client_middlewares
+from .middlewares import ClientHandlerType, build_client_middlewares
 from .options import Arguments, Defaults, Query, StrOrURL, limits_with
 from .proxies import ProxyRules, request_rules
 from .request import (
@@ -27,6 +27,7 @@ from .request import (
     code_cookies,
     merge_headers,
 )
+from .resilience import resilient
 from .response import ClientResponse
 from .sending import SendOptions, send
 from .timeouts import ClientTimeout
@@ -124,7 +125,7 @@ def _route(
 
     return Route(
         make_request=make_request,
-        handler=_handler(sending, defaults.middlewares if args.middlewares is None else tuple(args.middlewares)),
+        handler=_handler(sending, args, defaults, timeout=timeout),
         jar=defaults.cookie_jar,
         automatic=defaults.automatic,
         skip_auto_headers=skip,
@@ -213,8 +214,10 @@ def _body(data: Any, json: Any, defaults: Defaults) -> Any:  # Any: whatever a p
     return JsonPayload(json, dumps=defaults.json_serialize)
 
 
-def _handler(options: SendOptions, middlewares: tuple[ClientMiddlewareType, ...]) -> ClientHandlerType:
+def _handler(options: SendOptions, args: Arguments, defaults: Defaults, *, timeout: ClientTimeout) -> ClientHandlerType:
     async def last(request: ClientRequest) -> ClientResponse:
         return await send(request, options)
 
-    return build_client_middlewares(last, middlewares) if middlewares else last
+    handler = resilient(last, defaults.resilience, retry=args.retry, timeout=timeout, trace=options.trace)
+    middlewares = defaults.middlewares if args.middlewares is None else args.middlewares
+    return build_client_middlewares(handler, middlewares) if middlewares else handler

@@ -14,10 +14,12 @@ from yarl import URL
 
 from levante.http import HttpVersion, HttpVersion11, Limits, hdrs
 from levante.http.codings import ACCEPT_ENCODING
+from levante.http.deadlines import DEADLINE_HEADER
 from levante.ws import DeflateParams, WebSocketListener
 
 from .auth import BasicAuth
 from .bodylimit import check_max_body_size
+from .breaker import CircuitBreaker
 from .connector import BaseConnector
 from .cookiejar import AbstractCookieJar, CookieJar, LooseCookies
 from .environment import Environment
@@ -37,7 +39,10 @@ from .pending import Pending
 from .proxies import ProxyMap, session_rules
 from .request import LooseHeaders, canonical_names, check_headers, check_version
 from .requesting import perform
+from .resilience import Resilience
 from .response import CharsetResolver, ClientResponse
+from .retry import Retry
+from .retrybudget import RetryBudget
 from .tcpconnector import TCPConnector
 from .timeouts import DEFAULT_TIMEOUT, DEFAULT_WS_TIMEOUT, ClientTimeout, ClientWSTimeout, DeadlineWheel
 from .tls import SSLArgument, check_ssl_argument
@@ -75,6 +80,10 @@ class ClientSession:
     proxy is verified as `proxy_ssl` says; where that is None, by the SSLContext that `ssl` is, else by the system's
     certificates. `trust_env` believes the environment: HTTP_PROXY and its kin, NO_PROXY, and the netrc file. Not
     here, and refused with TypeError: `request_class` and `response_class`.
+
+    `retry` says which requests are sent again when they fail, `retry_budget` how many in all; `breaker` stops sending
+    to origins that keep failing. Requests made while a deadline is set (`levante.http.deadlines`) heed it, and tell the
+    server in the field `deadline_header` how many milliseconds are left (None: they do not tell).
     """
 
     def __init__(
@@ -113,6 +122,10 @@ class ClientSession:
         transparent_retry: bool = True,
         allow_insecure_redirects: bool = False,
         lenient_responses: bool = False,
+        retry: Retry | None = None,
+        retry_budget: RetryBudget | None = None,
+        breaker: CircuitBreaker | None = None,
+        deadline_header: str | None = DEADLINE_HEADER,
     ) -> None:
         self._connector: BaseConnector | None = (
             None  # until everything below is accepted there is nothing to warn about
@@ -167,6 +180,7 @@ class ClientSession:
             allow_insecure_redirects=allow_insecure_redirects,
             lenient_responses=lenient_responses,
             deadlines=DeadlineWheel(loop),
+            resilience=Resilience(retry, retry_budget or RetryBudget(), breaker, deadline_header),
             proxies=None,
             environment=Environment() if trust_env else None,
         )

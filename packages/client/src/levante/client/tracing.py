@@ -1,4 +1,4 @@
-"""Tracing: sixteen signals that tell what happens to a request, each sent `(session, context, params)`. A session
+"""Tracing: seventeen signals that tell what happens to a request, each sent `(session, context, params)`. A session
 without trace configs pays nothing for it: no `Trace` is made, and nobody asks. Handlers run in the path of the
 request: a slow one makes it slow."""
 
@@ -83,6 +83,20 @@ class TraceRequestRedirectParams:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceRequestRetryParams:
+    """on_request_retry: attempt number `attempts` gave `response`, which is closed, or `exception`; the next one comes
+    in `delay` seconds."""
+
+    method: str
+    url: URL
+    headers: CIMultiDict[str]
+    attempts: int
+    delay: float
+    response: "ClientResponse | None"
+    exception: Exception | None
+
+
+@dataclass(frozen=True, slots=True)
 class TraceConnectionQueuedStartParams:
     """on_connection_queued_start: the pool is full, the request waits."""
 
@@ -154,6 +168,7 @@ class TraceConfig:
         self.on_request_end: TraceSignal[TraceRequestEndParams] = Signal(self)
         self.on_request_exception: TraceSignal[TraceRequestExceptionParams] = Signal(self)
         self.on_request_redirect: TraceSignal[TraceRequestRedirectParams] = Signal(self)
+        self.on_request_retry: TraceSignal[TraceRequestRetryParams] = Signal(self)
         self.on_connection_queued_start: TraceSignal[TraceConnectionQueuedStartParams] = Signal(self)
         self.on_connection_queued_end: TraceSignal[TraceConnectionQueuedEndParams] = Signal(self)
         self.on_connection_create_start: TraceSignal[TraceConnectionCreateStartParams] = Signal(self)
@@ -171,6 +186,7 @@ class TraceConfig:
             TraceRequestEndParams: self.on_request_end,
             TraceRequestExceptionParams: self.on_request_exception,
             TraceRequestRedirectParams: self.on_request_redirect,
+            TraceRequestRetryParams: self.on_request_retry,
             TraceConnectionQueuedStartParams: self.on_connection_queued_start,
             TraceConnectionQueuedEndParams: self.on_connection_queued_end,
             TraceConnectionCreateStartParams: self.on_connection_create_start,
