@@ -129,11 +129,12 @@ def parse_pattern(key: str) -> Pattern:
     scheme, host, port = match["scheme"], (match["host"] or "").rstrip("."), match["port"]
     stars = "*." if host.startswith("*.") else "*" if host.startswith("*") else ""
     name = host.removeprefix(stars)
-    if "*" in name:
+    if "*" in name or (stars == "*." and not name):
         raise ValueError(f"a key of proxies= has its * at the beginning of the host, got {key!r}")
     if name:
         name = URL.build(scheme="http", host=name.strip("[]")).raw_host or ""
-    return Pattern("" if scheme == "all" else scheme, stars + name, None if port is None else int(port))
+    host = stars + name if name else ""
+    return Pattern("" if scheme == "all" else scheme, host, None if port is None else int(port))
 
 
 def _host_matches(pattern: str, host: str) -> bool:
