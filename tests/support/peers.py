@@ -64,10 +64,10 @@ class Peer:
 
     async def chunks(self) -> bytes:
         body = b""
-        while size := int((await self.reader.readline()).split(b";")[0], 16):
+        while size := int((await self.reader.readuntil(b"\r\n")).split(b";")[0], 16):
             body += await self.reader.readexactly(size)
             await self.reader.readexactly(2)
-        while await self.reader.readline() != b"\r\n":
+        while await self.reader.readuntil(b"\r\n") != b"\r\n":
             pass
         return body
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
+import socket
 import sys
 import weakref
 from collections.abc import Callable
@@ -13,6 +15,7 @@ import pytest
 from http_support.loopback import GET, LAST, Gate
 
 from levante.http import (
+    AcceptedConnection,
     Exchange,
     PeerDisconnected,
     ServerTimeouts,
@@ -119,3 +122,41 @@ async def test_waiting_for_the_end_in_vain_leaves_nothing(loopback: Start) -> No
     assert [reference() for reference in references] == [None, None]
     client.close()
     await waiting[0]
+
+
+class SocketWithoutMemory:
+    """No option can be set on it."""
+
+    family = socket.AF_INET
+
+    def setsockopt(self, *_: object) -> None:
+        raise OSError(errno.ENOBUFS, "No buffer space available")
+
+
+@pytest.mark.hardening("X8")
+async def test_a_connection_does_without_keepalive() -> None:
+    async def service(exchange: Exchange) -> None:
+        exchange.respond(200, None, (), b"fine")
+
+    class Transport(asyncio.Transport):
+        written = b""
+
+        def write(self, data: Any) -> None:
+            self.written += bytes(data)
+
+        def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
+        def is_closing(self) -> bool:
+            return False
+
+        def close(self) -> None: ...
+
+    transport = Transport({"socket": SocketWithoutMemory()})
+    connection = AcceptedConnection(service, tcp_keepalive=True)
+    connection.connection_made(transport)
+    connection.data_received(GET)
+    async with asyncio.timeout(5):
+        while not transport.written:
+            await asyncio.sleep(0)
+    assert transport.written.endswith(b"fine")
+    connection.connection_lost(None)

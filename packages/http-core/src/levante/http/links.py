@@ -78,7 +78,10 @@ class Link:
         if tcp_keepalive:
             endpoint = transport.get_extra_info("socket")
             if endpoint is not None and endpoint.family in (socket.AF_INET, getattr(socket, "AF_INET6", None)):
-                endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                try:
+                    endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                except OSError:
+                    pass  # the system is short of memory, or the peer is gone: the connection does without it
 
     def _ended(self, exc: BaseException | None) -> None:
         """Note the loss of the connection and wake everybody who waits for it."""

@@ -213,8 +213,10 @@ class Listener:
             await self._loop.connect_accepted_socket(
                 lambda: protocol, conn, ssl=self._ssl_context, ssl_handshake_timeout=self._handshake_timeout
             )
-        except OSError as exc:  # no TLS, or not in time: the loop has closed it
+        except OSError as exc:  # no TLS, or not in time, or no memory for it
             self._server.note_arrival_failure(exc)
+            await asyncio.sleep(0)  # in which the loop closes what it has begun to use; it may not have come so far
+            conn.close()
 
 
 def _host(address: object) -> str | None:
