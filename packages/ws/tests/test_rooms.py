@@ -257,30 +257,33 @@ async def test_members_that_do_not_close_in_time_are_dropped(loopback: Any) -> N
         assert (await peer.frame())[1][:2] == (1001).to_bytes(2, "big")
 
 
-async def test_a_backplane_knows_which_rooms_have_members(loopback: Any) -> None:
+@pytest.mark.parity("U20")
+async def test_a_backplane_knows_how_many_members_rooms_have(loopback: Any) -> None:
     calls = []
 
     class Watcher:
         async def start(self, deliver: Any) -> None: ...
         async def stop(self) -> None: ...
         async def publish(self, room: str, data: str | bytes) -> None: ...
-        def watch(self, room: str) -> None:
-            calls.append(("+", room))
+        def count_changed(self, room: str, count: int) -> None:
+            calls.append((room, count))
 
-        def unwatch(self, room: str) -> None:
-            calls.append(("-", room))
+        async def count_elsewhere(self, room: str) -> int:
+            return 40
 
     rooms = Rooms(backplane=Watcher())
     (one, _), (two, _) = await loopback.pair(), await loopback.pair()
-    for server in (one, two, two):
+    for server in (one, two):
         rooms.join(server, "a")
     rooms.join(one, "b")
-    assert calls == [("+", "a"), ("+", "b")]
+    assert calls == [("a", 1), ("a", 2), ("b", 1)]
+    assert (await rooms.presence("a"), await rooms.presence("c")) == (42, 40)
     rooms.leave(one)
-    assert calls[2:] == [("-", "b")]
+    assert sorted(calls[3:]) == [("a", 1), ("b", 0)]
+    rooms.leave(two, "b")
     two.abort()
     await two.wait_closed()
-    assert calls[3:] == [("-", "a")]
+    assert calls[5:] == [("a", 0)]
 
 
 async def test_rooms_of_one_hub_hear_each_other(loopback: Any) -> None:
@@ -290,6 +293,8 @@ async def test_rooms_of_one_hub_hear_each_other(loopback: Any) -> None:
         far, far_client = await loopback.pair()
         here.join(near, "a")
         there.join(far, "a")
+        assert [await each.presence("a") for each in (here, there)] == [2, 2]
+        assert (here.count("a"), await here.presence("b")) == (1, 0)
         assert await here.broadcast("a", "hello") == 1
         assert await near_client.receive_str() == "hello"
         assert await far_client.receive_str() == "hello"

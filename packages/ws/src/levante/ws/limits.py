@@ -66,6 +66,16 @@ REDIS_ANSWER: Final = 1.0
 # and all of it, so that a hundred processes do not come at once. The last leaves a new Redis found within two seconds.
 REDIS_RETRY_FIRST: Final = 0.05
 REDIS_RETRY_LAST: Final = 1.0
+# Seconds after which a task is cancelled again that has not ended: redis-py turns a cancellation that meets it while it
+# connects into an error, and so does a task group one of whose tasks fails just then.
+CANCEL_AGAIN: Final = 0.1
+# The counts of members in Redis. Seconds after which those of a process that says nothing more count for nothing, and
+# after which it renews them: three tries, so that one slow answer loses nobody. Seconds in which changes are gathered
+# before they are written. Seconds that Redis has to tell the counts of others: nobody who asks waits for long.
+PRESENCE_LIFE: Final = 15
+PRESENCE_REFRESH: Final = 5.0
+PRESENCE_PAUSE: Final = 0.1
+PRESENCE_ANSWER: Final = 0.2
 # Channels in one SUBSCRIBE.
 SUBSCRIBE_BATCH: Final = 500
 # Other processes whose numbering is remembered; of each more the longest silent one is forgotten.

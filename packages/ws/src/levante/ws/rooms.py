@@ -55,16 +55,17 @@ class Backplane(Protocol):
     """Carries broadcasts to the rooms of other processes. Local members never depend on it."""
 
     async def start(self, deliver: Deliver) -> None:
-        """Begin to call `deliver(room, data)` for what others publish in the rooms that are watched, but not for what
-        is published here."""
+        """Begin to call `deliver(room, data)` for what others publish in the rooms that have members here, but not for
+        what is published here."""
         ...
 
-    def watch(self, room: str) -> None:
-        """`room` has got its first member here; may come before `start`."""
+    def count_changed(self, room: str, count: int) -> None:
+        """`room` has `count` members here from now on: what others publish in it is wanted as long as there are any;
+        may come before `start`."""
         ...
 
-    def unwatch(self, room: str) -> None:
-        """`room` has lost its last member here."""
+    async def count_elsewhere(self, room: str) -> int:
+        """How many members `room` has in other processes; 0 where that cannot be told, soon and without raising."""
         ...
 
     async def publish(self, room: str, data: str | bytes) -> None:
@@ -140,12 +141,10 @@ class Rooms:
             member = self._members[connection] = Member(connection)
             connection.add_closed_callback(self._forget)
         member.rooms.add(room)
-        if room in self._rooms:
-            self._rooms[room][connection] = member
-            return
-        self._rooms[room] = {connection: member}
+        members = self._rooms.setdefault(room, {})
+        members[connection] = member
         if self._backplane is not None:
-            self._backplane.watch(room)
+            self._backplane.count_changed(room, len(members))
 
     def leave(self, ws: WebSocketConnection | HasConnection, room: str | None = None) -> None:
         """Take a WebSocket out of `room`, or out of all its rooms; one that is not in it is left alone."""
@@ -163,6 +162,11 @@ class Rooms:
     def count(self, room: str | None = None) -> int:
         """How many members `room` has here, or all rooms together (each member once)."""
         return len(self._members) if room is None else len(self._rooms.get(room, ()))
+
+    async def presence(self, room: str) -> int:
+        """How many members `room` has in all processes; those here alone while the backplane cannot tell of others."""
+        elsewhere = 0 if self._backplane is None else await self._backplane.count_elsewhere(room)
+        return self.count(room) + elsewhere
 
     def names(self) -> list[str]:
         """The rooms that have members here."""
@@ -286,12 +290,12 @@ class Rooms:
     def _take_out(self, member: "Member", room: str) -> None:
         member.rooms.discard(room)
         members = self._rooms.get(room)
-        if members is not None:
-            members.pop(member.connection, None)
-            if not members:
-                del self._rooms[room]
-                if self._backplane is not None:
-                    self._backplane.unwatch(room)
+        if members is None or members.pop(member.connection, None) is None:
+            return
+        if not members:
+            del self._rooms[room]
+        if self._backplane is not None:
+            self._backplane.count_changed(room, len(members))
 
 
 def _connection_of(ws: WebSocketConnection | HasConnection) -> WebSocketConnection:

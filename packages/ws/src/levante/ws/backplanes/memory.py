@@ -9,30 +9,34 @@ class MemoryHub:
     """Give each `Rooms` a `backplane()` of the same hub."""
 
     def __init__(self) -> None:
-        self._deliveries: dict[object, Deliver] = {}
+        self._places: dict[_MemoryBackplane, Deliver] = {}
 
     def backplane(self) -> Backplane:
         """A new place at the hub."""
-        return _MemoryBackplane(self._deliveries)
+        return _MemoryBackplane(self._places)
 
 
 class _MemoryBackplane:
-    def __init__(self, deliveries: dict[object, Deliver]) -> None:
-        self._deliveries = deliveries
+    def __init__(self, places: "dict[_MemoryBackplane, Deliver]") -> None:
+        self._places = places
+        self.counts: dict[str, int] = {}
 
     async def start(self, deliver: Deliver) -> None:
-        self._deliveries[self] = deliver
+        self._places[self] = deliver
 
-    def watch(self, room: str) -> None:
-        """Nothing to do: handing a message to rooms without members costs one look into a dict."""
+    def count_changed(self, room: str, count: int) -> None:
+        if count:
+            self.counts[room] = count
+        else:
+            self.counts.pop(room, None)
 
-    def unwatch(self, room: str) -> None:
-        """Nothing to do either."""
+    async def count_elsewhere(self, room: str) -> int:
+        return sum(place.counts.get(room, 0) for place in self._places if place is not self)
 
     async def publish(self, room: str, data: str | bytes) -> None:
-        for place, deliver in tuple(self._deliveries.items()):
+        for place, deliver in tuple(self._places.items()):
             if place is not self:
                 await deliver(room, data)
 
     async def stop(self) -> None:
-        self._deliveries.pop(self, None)
+        self._places.pop(self, None)
