@@ -31,6 +31,8 @@ async def test_files_names_and_connections_that_cannot_be_opened(shop: Start, tm
         good = [await server.connect() for _ in range(4)]  # an answer with status 500 ends its connection
         for peer in good:
             assert (await peer.request("GET", opening[0])).text == "a page"
+        own = f"/fetch?url=http://localhost:{server.port}/hello"
+        assert (await good[3].request("GET", own)).text == "hello"  # the modules of the client are loaded now
         begun = await server.connect()
         await begun.send(b"GET /stream?pieces=40 HTTP/1.1\r\nHost: a\r\n\r\n")
         assert (await begun.head()).status == 200

@@ -1,8 +1,9 @@
 """A service with a handler for each way to be mistreated, as a program and as a module that workers import.
 
 `python shop_subject.py OPTIONS` serves `make()` at 127.0.0.1 with the arguments of `run_app` that OPTIONS, a JSON
-object, names; with "tls" in it, the path of a certificate with its key, by TLS; with "nofile", with so many files. What
-it has is told by `/facts`, and times are those of the monotonic clock, which all processes share.
+object, names. In it are besides: "tls", the path of a certificate with its key; "nofile" and "fsize", how many files
+the process may have open, and how large they may be; "logs", for an access log. What the service has is told by
+`/facts`; times are those of the monotonic clock, which all processes share.
 """
 
 import asyncio
@@ -10,13 +11,15 @@ import json
 import logging
 import os
 import resource
+import shutil
 import ssl
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from levante import client, web
+from levante import web
 from levante.web import health
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -111,6 +114,8 @@ async def upload(request: web.Request) -> web.Response:
 
 async def fetch(request: web.Request) -> web.Response:
     """What comes of asking somebody else."""
+    from levante import client  # here, for it is half of what starting costs
+
     try:
         async with client.ClientSession() as session, session.get(request.query["url"]) as answer:
             return web.Response(text=await answer.text())
@@ -155,6 +160,7 @@ async def facts(request: web.Request) -> web.Response:
             "tasks": len(asyncio.all_tasks()),
             "connections": len(server.connections),
             "cpu": time.process_time(),
+            "temporary": shutil.disk_usage(tempfile.gettempdir()).used,
         }
     )
 
@@ -212,6 +218,10 @@ def main(options: dict[str, Any]) -> None:
         stall()
     if (files := options.pop("nofile", None)) is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    if (size := options.pop("fsize", None)) is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    if options.pop("logs", None):
+        options["access_log"] = logging.getLogger("levante.access")
     if (path := options.pop("tls", None)) is not None:
         os.environ["SHOP_CERTIFICATE"] = path
         options["ssl_context"] = secured

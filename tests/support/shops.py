@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from peers import Peer
+from processes import wait_until
 from servers import Program, get
 
 SUBJECT = Path(__file__).with_name("shop_subject.py")
@@ -22,15 +23,12 @@ class Shop:
         *,
         before: Sequence[str] = (),
         environment: dict[str, str] | None = None,
-        waits: bool = True,
         **options: Any,
     ) -> None:
         self.port = 0
         self.peers: list[Peer] = []
         arguments = [*before, sys.executable, str(SUBJECT), json.dumps(options)]
         self.program = Program(arguments, cwd=folder, environment=environment)
-        if waits:
-            self.wait_until_ready(options.get("workers", 1))
 
     def wait_until_ready(self, workers: int = 1) -> None:
         """Until it says where it serves."""
@@ -58,6 +56,13 @@ class Shop:
             raise ConnectionError(f"/facts was answered with {status}: {body}")
         facts: dict[str, float] = json.loads(body)
         return facts
+
+    async def has_again(self, facts: dict[str, float]) -> None:
+        """Close the connections to it, and wait until its facts are these."""
+        for peer in self.peers:
+            peer.writer.transport.abort()
+        self.peers.clear()
+        await asyncio.to_thread(wait_until, f"a server with {facts}", lambda: facts.items() <= self.facts().items())
 
     async def close(self) -> None:
         """End it, and the connections to it."""
