@@ -211,7 +211,7 @@ async def test_the_total_timeout_ends_a_wait(serve) -> None:
     async with ClientSession(retry=policy, retry_budget=budget, timeout=ClientTimeout(total=0.5)) as session:
         response = await session.get(server.url)
         assert response.status == 503
-    assert len(server.seen) == 3
+    assert 1 <= len(server.seen) <= 3
 
 
 @pytest.mark.parity("U6")

@@ -71,6 +71,7 @@ from .errors import (
 from .eventsource import EventSource
 from .eventstream import ServerSentEvent
 from .formdata import FormData
+from .hsts import HSTSStore
 from .middlewares import ClientHandlerType, ClientMiddlewareType, build_client_middlewares
 from .options import RequestOptions
 from .origin import ConnectionKey
@@ -158,6 +159,7 @@ __all__ = [
     "ExpiredDeadlineError",
     "Fingerprint",
     "FormData",
+    "HSTSStore",
     "HttpVersion",
     "HttpVersion10",
     "HttpVersion11",

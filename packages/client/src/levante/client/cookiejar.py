@@ -4,10 +4,8 @@ loading it goes through the same rules as receiving does: a pickle is refused (C
 deadlines survive (CVE-2026-54279)."""
 
 import abc
-import contextlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from email.utils import parsedate_to_datetime
@@ -20,6 +18,7 @@ from yarl import URL
 
 from levante.http import format_date, is_token, parse_set_cookie
 
+from .atomicfile import replace_file
 from .cookierules import (
     MAX_ATTRIBUTE_SIZE,
     Cookie,
@@ -246,19 +245,8 @@ class CookieJar(AbstractCookieJar):
 
     def save(self, file_path: str | os.PathLike[str]) -> None:
         """Write the cookies to a JSON file with mode 0600, replacing it as a whole."""
-        target = Path(file_path)
-        records = [
-            {slot: getattr(cookie, slot) for slot in Cookie.__slots__} for cookie in self._living()
-        ]  # fmt: skip
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({"version": FILE_VERSION, "cookies": records}, file)
-            Path(temporary).replace(target)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                Path(temporary).unlink()
-            raise
+        records = [{slot: getattr(cookie, slot) for slot in Cookie.__slots__} for cookie in self._living()]
+        replace_file(Path(file_path), json.dumps({"version": FILE_VERSION, "cookies": records}).encode())
 
     def load(self, file_path: str | os.PathLike[str]) -> None:
         """Replace the contents by those of a file that `save` wrote. ValueError for anything else, the contents then

@@ -13,10 +13,12 @@ from levante.http import Payload, hdrs
 from .auth import strip_auth_from_url
 from .cookiejar import AbstractCookieJar, CookieJar
 from .errors import ClientPayloadError, TooManyRedirects
+from .hsts import HSTSStore
 from .middlewares import ClientHandlerType
 from .redirects import REDIRECT_STATUSES, Hop, headers_after, next_hop
 from .request import ClientRequest, automatic_headers, cookie_field
 from .response import ClientResponse
+from .tls import is_verified
 from .tracing import Trace, TraceRequestRedirectParams
 
 # The Authorization value that a trusted environment has for a host; the flag says that a redirect led there.
@@ -39,6 +41,7 @@ class Route:
     requote: bool
     allow_downgrade: bool
     trace: Trace | None
+    hsts: HSTSStore | None = None
     find_auth: FindAuth | None = None
 
 
@@ -74,6 +77,8 @@ class Journey:
                 request = self._route.make_request(self.method, self.url, head, body)
                 response = await self._route.handler(request)
                 self._keep_cookies(response)
+                if self._route.hsts is not None and is_verified(request.ssl):
+                    self._route.hsts.learn(response.url, response.headers.get(hdrs.STRICT_TRANSPORT_SECURITY))
                 hop = self._next(response)
                 if hop is None:
                     break
@@ -91,7 +96,7 @@ class Journey:
 
     def _head(self) -> CIMultiDict[str]:
         route = self._route
-        url, from_url = strip_auth_from_url(self.url)
+        url, from_url = strip_auth_from_url(self.url if route.hsts is None else route.hsts.upgrade(self.url))
         headers = automatic_headers(self.headers, url, automatic=route.automatic, skip=route.skip_auto_headers)
         auth = self._auth or from_url
         if from_url is not None and hdrs.AUTHORIZATION in headers:
@@ -139,6 +144,7 @@ class Journey:
                 schemes=route.schemes,
                 requote=route.requote,
                 allow_downgrade=route.allow_downgrade,
+                upgrade=None if route.hsts is None else route.hsts.upgrade,
             )
         except BaseException:
             response.close()

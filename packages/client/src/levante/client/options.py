@@ -13,6 +13,7 @@ from levante.http import HttpVersion, Limits
 from .auth import BasicAuth
 from .cookiejar import AbstractCookieJar, LooseCookies
 from .environment import Environment
+from .hsts import HSTSStore
 from .middlewares import ClientMiddlewareType
 from .proxies import ProxyMap, ProxyRules
 from .redirects import MAX_REDIRECTS
@@ -138,6 +139,7 @@ class Defaults:
     lenient_responses: bool
     deadlines: DeadlineWheel
     resilience: Resilience
+    hsts: HSTSStore | None
     proxies: ProxyRules | None
     environment: Environment | None
 

@@ -3,6 +3,7 @@ travel to another origin (credentials, cookies; CVE-2026-34518, CVE-2026-47265) 
 decided here too."""
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from multidict import CIMultiDict
@@ -44,13 +45,17 @@ def next_hop(
     schemes: frozenset[str],
     requote: bool = True,
     allow_downgrade: bool = False,
+    upgrade: Callable[[URL], URL] | None = None,
 ) -> Hop:
     """The hop that an answer of `status` with `location` asks for.
 
     InvalidUrlRedirectClientError for a location that is no URL, has no host, or leads from TLS to plain text (unless
-    `allow_downgrade`); NonHttpUrlRedirectClientError for a scheme outside `schemes`.
+    `allow_downgrade`), after `upgrade` had its say (HSTS); NonHttpUrlRedirectClientError for a scheme outside
+    `schemes`.
     """
     target = _target(url, location, requote=requote)
+    if upgrade is not None:
+        target = upgrade(target)
     if target.scheme not in schemes:
         raise NonHttpUrlRedirectClientError(target, f"expected one of the schemes {sorted(schemes)}")
     if not target.raw_host:

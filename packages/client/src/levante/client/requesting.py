@@ -134,6 +134,7 @@ def _route(
         max_redirects=args.max_redirects,
         requote=defaults.requote_redirect_url,
         allow_downgrade=defaults.allow_insecure_redirects,
+        hsts=defaults.hsts,
         trace=sending.trace,
         find_auth=None if defaults.environment is None else defaults.environment.authorization,
     )

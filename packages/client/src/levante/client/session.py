@@ -23,6 +23,7 @@ from .breaker import CircuitBreaker
 from .connector import BaseConnector
 from .cookiejar import AbstractCookieJar, CookieJar, LooseCookies
 from .environment import Environment
+from .hsts import HSTSStore
 from .middlewares import ClientMiddlewareType
 from .options import (
     Arguments,
@@ -83,7 +84,8 @@ class ClientSession:
 
     `retry` says which requests are sent again when they fail, `retry_budget` how many in all; `breaker` stops sending
     to origins that keep failing. Requests made while a deadline is set (`levante.http.deadlines`) heed it, and tell the
-    server in the field `deadline_header` how many milliseconds are left (None: they do not tell).
+    server in the field `deadline_header` how many milliseconds are left (None: they do not tell). `hsts` keeps the
+    hosts that asked for TLS only, to whom http:// URLs are upgraded.
     """
 
     def __init__(
@@ -126,6 +128,7 @@ class ClientSession:
         retry_budget: RetryBudget | None = None,
         breaker: CircuitBreaker | None = None,
         deadline_header: str | None = DEADLINE_HEADER,
+        hsts: HSTSStore | None = None,
     ) -> None:
         self._connector: BaseConnector | None = (
             None  # until everything below is accepted there is nothing to warn about
@@ -180,6 +183,7 @@ class ClientSession:
             allow_insecure_redirects=allow_insecure_redirects,
             lenient_responses=lenient_responses,
             deadlines=DeadlineWheel(loop),
+            hsts=hsts,
             resilience=Resilience(retry, retry_budget or RetryBudget(), breaker, deadline_header),
             proxies=None,
             environment=Environment() if trust_env else None,

@@ -43,6 +43,13 @@ class Fingerprint:
 SSLArgument = ssl.SSLContext | Fingerprint | bool
 
 
+def is_verified(value: SSLArgument) -> bool:
+    """Whether a connection made with this `ssl=` argument proves whom it leads to."""
+    if isinstance(value, ssl.SSLContext):
+        return value.verify_mode is not ssl.CERT_NONE
+    return value is not False
+
+
 def check_ssl_argument(value: object) -> SSLArgument:
     """`value` if it can be an `ssl=` argument, else TypeError."""
     if isinstance(value, (bool, ssl.SSLContext, Fingerprint)):
