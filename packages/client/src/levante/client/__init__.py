@@ -28,6 +28,7 @@ from levante.ws import (
     WSMsgType,
 )
 
+from .asgi import ASGIConnector
 from .auth import BasicAuth, encode_basic_auth
 from .breaker import CircuitBreaker, CircuitOpenError, CircuitState
 from .connector import BaseConnector
@@ -70,9 +71,12 @@ from .errors import (
 )
 from .eventsource import EventSource
 from .eventstream import ServerSentEvent
+from .expectations import Expectation, MockedRequest, Reply, make_reply
 from .formdata import FormData
 from .hsts import HSTSStore
+from .memory import MemoryConnector
 from .middlewares import ClientHandlerType, ClientMiddlewareType, build_client_middlewares
+from .mock import MockConnector, UnexpectedRequest
 from .options import RequestOptions
 from .origin import ConnectionKey
 from .outgoingdeadline import ExpiredDeadlineError
@@ -113,6 +117,7 @@ from .websocket import ClientWebSocketResponse
 __all__ = [
     "EMPTY_PAYLOAD",
     "PAYLOAD_REGISTRY",
+    "ASGIConnector",
     "AbstractCookieJar",
     "AbstractResolver",
     "AddrInfo",
@@ -156,6 +161,7 @@ __all__ = [
     "DummyCookieJar",
     "EofStream",
     "EventSource",
+    "Expectation",
     "ExpiredDeadlineError",
     "Fingerprint",
     "FormData",
@@ -167,6 +173,9 @@ __all__ = [
     "InvalidUrlClientError",
     "InvalidUrlRedirectClientError",
     "JsonPayload",
+    "MemoryConnector",
+    "MockConnector",
+    "MockedRequest",
     "MultipartWriter",
     "NonHttpUrlClientError",
     "NonHttpUrlRedirectClientError",
@@ -174,6 +183,7 @@ __all__ = [
     "ProgressPayload",
     "Reconnecting",
     "RedirectClientError",
+    "Reply",
     "RequestInfo",
     "RequestOptions",
     "ResolveResult",
@@ -209,6 +219,7 @@ __all__ = [
     "TraceRequestRetryParams",
     "TraceRequestStartParams",
     "TraceResponseChunkReceivedParams",
+    "UnexpectedRequest",
     "UnixClientConnectorError",
     "UnixConnector",
     "WSCloseCode",
@@ -226,6 +237,7 @@ __all__ = [
     "get_payload",
     "hdrs",
     "listed_waits",
+    "make_reply",
     "payload_type",
     "random_waits",
     "reconnecting",
