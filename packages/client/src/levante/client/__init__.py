@@ -74,7 +74,7 @@ from .eventstream import ServerSentEvent
 from .expectations import Expectation, MockedRequest, Reply, make_reply
 from .formdata import FormData
 from .hsts import HSTSStore
-from .memory import MemoryConnector
+from .memory import BaseMemoryConnector, MemoryConnector
 from .middlewares import ClientHandlerType, ClientMiddlewareType, build_client_middlewares
 from .mock import MockConnector, UnexpectedRequest
 from .options import RequestOptions
@@ -123,6 +123,7 @@ __all__ = [
     "AddrInfo",
     "Backoff",
     "BaseConnector",
+    "BaseMemoryConnector",
     "BasicAuth",
     "ChecksumMismatch",
     "CircuitBreaker",

@@ -13,10 +13,9 @@ from urllib.parse import unquote
 from levante.http import AcceptedConnection, DialedConnection, Exchange, PeerDisconnected, split_target
 
 from .asgilifespan import Lifespan
-from .memory import MemoryConnector, connect
+from .memory import BaseMemoryConnector
 from .origin import ConnectionKey
 from .pool import POOL_LIMIT
-from .tracing import Trace
 
 # Any: each key of a scope or a message has its own type, which the specification says.
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -28,7 +27,7 @@ ASGIApplication: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 ASGI = {"version": "3.0", "spec_version": "2.4"}
 
 
-class ASGIConnector(MemoryConnector):
+class ASGIConnector(BaseMemoryConnector):
     """Requests of a session go to the ASGI 3 application `app`, whatever their host.
 
     `raise_app_exceptions`: what the application raises is raised by the request, or by the reading of its body; with
@@ -47,7 +46,7 @@ class ASGIConnector(MemoryConnector):
         limit: int = POOL_LIMIT,
         limit_per_host: int = 0,
     ) -> None:
-        super().__init__(self._unused, limit=limit, limit_per_host=limit_per_host)
+        super().__init__(limit=limit, limit_per_host=limit_per_host)
         if not callable(app):
             raise TypeError(f"an ASGI application is called with scope, receive and send; got {app!r}")
         self._app = app
@@ -61,16 +60,11 @@ class ASGIConnector(MemoryConnector):
         if self._lifespan is not None:
             await self._lifespan.shutdown()
 
-    def _unused(self) -> None:
-        raise RuntimeError("every connection has an accepting side that knows its other end")
-
-    async def _dial(self, key: ConnectionKey, trace: Trace | None) -> DialedConnection:  # noqa: ARG002 - the seam
+    async def accept(self, client: DialedConnection, key: ConnectionKey) -> AcceptedConnection:  # noqa: ARG002 - the seam
+        """The accepting engine, with the application above it, which has started."""
         if self._lifespan is not None:
             await self._lifespan.startup()
-        connection: DialedConnection = self._protocol(key)
-        accepted = AcceptedConnection(partial(self._serve, connection), cancel_on_disconnect=False)
-        connect(connection, accepted, port=key.port or 0, secure=key.is_ssl)
-        return connection
+        return AcceptedConnection(partial(self._serve, client))
 
     async def _serve(self, client: DialedConnection, exchange: Exchange) -> None:
         if exchange.error is not None:

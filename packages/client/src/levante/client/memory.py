@@ -2,9 +2,10 @@
 protocol in the next turn of the loop. They keep to what asyncio promises of transports (flow control both ways, half
 closing, closing after what was written, aborting), so that both engines run above them as they run above TCP.
 
-`MemoryConnector` is a connector whose connections are made so: for each it calls `accept`, any factory of asyncio
-protocols, such as a `levante.web.Server`."""
+`BaseMemoryConnector` is a connector whose connections are made so, and the seam for whoever answers requests without
+a network."""
 
+import abc
 import asyncio
 import itertools
 import ssl
@@ -220,14 +221,27 @@ def _claimed_context() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
 
-class MemoryConnector(BaseConnector):
-    """Connections to whatever host and port, each to a protocol that `accept()` makes. There is no TLS: https is
-    claimed to the server (`get_extra_info("sslcontext")`), and `ssl`, `server_hostname` and proxies mean nothing.
-    The limits are those of every connector."""
+class BaseMemoryConnector(BaseConnector):
+    """Connections to whatever host and port, without sockets; a subclass says who accepts them. There is no TLS: https
+    is claimed to the server (`get_extra_info("sslcontext")`), and `ssl`, `server_hostname` and proxies mean nothing.
+    Limits and keep-alive are those of every connector."""
+
+    @abc.abstractmethod
+    async def accept(self, client: DialedConnection, key: ConnectionKey) -> Any:
+        """The protocol at the other end of `client`, which was dialled for `key` (Any: known by its methods)."""
+
+    async def _dial(self, key: ConnectionKey, trace: Trace | None) -> DialedConnection:  # noqa: ARG002 - the seam
+        connection: DialedConnection = self._protocol(key)
+        connect(connection, await self.accept(connection, key), port=key.port or 0, secure=key.is_ssl)
+        return connection
+
+
+class MemoryConnector(BaseMemoryConnector):
+    """Connections to protocols that `factory()` makes, such as a `levante.web.Server`."""
 
     def __init__(
         self,
-        accept: Callable[[], Any],  # Any: protocols are known by their methods
+        factory: Callable[[], Any],  # Any: protocols are known by their methods
         *,
         keepalive_timeout: float | None = None,
         force_close: bool = False,
@@ -237,9 +251,8 @@ class MemoryConnector(BaseConnector):
         super().__init__(
             keepalive_timeout=keepalive_timeout, force_close=force_close, limit=limit, limit_per_host=limit_per_host
         )  # fmt: skip
-        self._accept = accept
+        self._factory = factory
 
-    async def _dial(self, key: ConnectionKey, trace: Trace | None) -> DialedConnection:  # noqa: ARG002 - the seam
-        connection: DialedConnection = self._protocol(key)
-        connect(connection, self._accept(), port=key.port or 0, secure=key.is_ssl)
-        return connection
+    async def accept(self, client: DialedConnection, key: ConnectionKey) -> Any:  # noqa: ARG002 - the seam
+        """A protocol of the factory."""
+        return self._factory()

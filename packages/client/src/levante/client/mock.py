@@ -28,16 +28,15 @@ from .expectations import (
     URLPattern,
     describe_unexpected,
 )
-from .memory import MemoryConnector, connect
+from .memory import BaseMemoryConnector
 from .origin import ConnectionKey
-from .tracing import Trace
 
 
 class UnexpectedRequest(AssertionError):
     """A request that no expectation answers; its text shows the difference to the nearest one."""
 
 
-class MockConnector(MemoryConnector):
+class MockConnector(BaseMemoryConnector):
     """Give it to a session: `ClientSession(connector=mock)`, and declare what will be asked by `expect`.
 
     Expectations are tried in the order in which they were declared; one that is used up lets the next one answer.
@@ -47,7 +46,7 @@ class MockConnector(MemoryConnector):
     """
 
     def __init__(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        super().__init__(self._unused)
+        super().__init__()
         self._force_close = True
         self._sleep = sleep
         self.expectations: list[Expectation] = []
@@ -95,14 +94,9 @@ class MockConnector(MemoryConnector):
         if lines:
             raise AssertionError("\n".join(lines))
 
-    def _unused(self) -> None:
-        raise RuntimeError("every connection has an accepting side that knows its other end")
-
-    async def _dial(self, key: ConnectionKey, trace: Trace | None) -> DialedConnection:  # noqa: ARG002 - the seam
-        connection: DialedConnection = self._protocol(key)
-        accepted = AcceptedConnection(partial(self._serve, connection, key), cancel_on_disconnect=True)
-        connect(connection, accepted, port=key.port or 0, secure=key.is_ssl)
-        return connection
+    async def accept(self, client: DialedConnection, key: ConnectionKey) -> AcceptedConnection:
+        """The accepting engine, with the expectations above it."""
+        return AcceptedConnection(partial(self._serve, client, key), cancel_on_disconnect=True)
 
     async def _serve(self, client: DialedConnection, key: ConnectionKey, exchange: Exchange) -> None:
         head = exchange.head
