@@ -88,6 +88,7 @@ from .response import ClientResponse
 from .retry import Retry
 from .retrybudget import RetryBudget
 from .session import ClientSession, request
+from .sites import PublicSuffixes
 from .tcpconnector import AddrInfo, SocketFactory, TCPConnector, UnixConnector
 from .timeouts import ClientTimeout, ClientWSTimeout
 from .tls import Fingerprint
@@ -182,6 +183,7 @@ __all__ = [
     "NonHttpUrlRedirectClientError",
     "Payload",
     "ProgressPayload",
+    "PublicSuffixes",
     "Reconnecting",
     "RedirectClientError",
     "Reply",

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from http.cookies import BaseCookie, Morsel, SimpleCookie
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from yarl import URL
 
@@ -26,11 +26,14 @@ from .cookierules import (
     deadline_for,
     default_path,
     domain_for,
+    from_record,
+    has_no_dot,
     is_ip_address,
     is_secure,
     make_morsel,
     sendable,
 )
+from .sites import Site, SuffixList
 
 # Precedent: browsers keep 150 to 200 a host; RFC 6265bis section 6.1 asks for at least 50.
 MAX_COOKIES_PER_HOST = 200
@@ -128,19 +131,22 @@ class DummyCookieJar(AbstractCookieJar):
 
 
 class _Origin(NamedTuple):
-    """Who sets cookies: `host` is "" for shared ones."""
+    """Who sets cookies: `host` is "" for shared ones; `url` is None for a file."""
 
     host: str
     path: str
     secure: bool
+    url: URL | None
 
 
 class CookieJar(AbstractCookieJar):
-    """Cookies in memory (RFC 6265bis, without a public suffix list and without SameSite: a client has no site).
+    """Cookies in memory (RFC 6265bis).
 
     `unsafe`: take cookies from hosts that are IP addresses. `quote_cookie`: quote values where they need it; those
     that a server quoted are sent back verbatim either way. `treat_as_secure_origin`: origins that get Secure cookies
-    without TLS.
+    without TLS. `public_suffixes`: which domains no cookie may be for, such as `PublicSuffixes()`; without it, those
+    that have no dot. `site`: the URL of the page that requests are made for. A client acts for no page as a rule, and
+    SameSite means nothing then; with a `site`, cookies with SameSite=Lax or Strict come from and go to that site only.
     """
 
     def __init__(
@@ -149,12 +155,16 @@ class CookieJar(AbstractCookieJar):
         unsafe: bool = False,
         quote_cookie: bool = True,
         treat_as_secure_origin: URL | str | Sequence[URL | str] | None = None,
+        public_suffixes: SuffixList | None = None,
+        site: URL | str | None = None,
     ) -> None:
         given = treat_as_secure_origin
         origins = [given] if isinstance(given, (URL, str)) else list(given or ())
         self._unsafe = unsafe
         self._quote_cookie = quote_cookie
         self._secure_origins = frozenset(URL(origin).origin() for origin in origins)
+        self._is_public = has_no_dot if public_suffixes is None else _strict(public_suffixes)
+        self._site = None if site is None else Site(site, public_suffixes)
         self._domains: dict[str, dict[tuple[str, str], Cookie]] = {}
         self._count = 0
 
@@ -255,24 +265,26 @@ class CookieJar(AbstractCookieJar):
             data = json.loads(Path(file_path).read_bytes())
             if data["version"] != FILE_VERSION:
                 raise ValueError(f"version {data['version']!r}, expected {FILE_VERSION}")
-            cookies = [_checked(record) for record in data["cookies"]]
+            cookies = [from_record(record) for record in data["cookies"]]
         except (ValueError, KeyError, TypeError) as exc:
             raise ValueError(f"{file_path!r} is not a cookie file that CookieJar.save wrote: {exc}") from exc
         self.clear()
         for cookie in cookies:
-            if self._unsafe or not is_ip_address(cookie.domain):
-                self._store(cookie, _Origin(cookie.domain, cookie.path, True))
+            if (self._unsafe or not is_ip_address(cookie.domain)) and (
+                cookie.host_only or not cookie.domain or not self._is_public(cookie.domain)
+            ):
+                self._store(cookie, _Origin(cookie.domain, cookie.path, True, None))
 
     def _origin(self, url: URL) -> _Origin | None:
         host = (url.raw_host or "").lower().removesuffix(".")
         if host and not self._unsafe and is_ip_address(host):
             return None
-        return _Origin(host, url.raw_path, not host or is_secure(url, self._secure_origins))
+        return _Origin(host, url.raw_path, not host or is_secure(url, self._secure_origins), url)
 
     def _cookie(
         self, name: str, value: str, coded: str, origin: _Origin, *, domain: str | None, path: str | None
     ) -> Cookie | None:  # fmt: skip
-        scope = domain_for(domain, origin.host) if origin.host else ("", False)
+        scope = domain_for(domain, origin.host, self._is_public) if origin.host else ("", False)
         if scope is None:
             return None
         if not path or not path.startswith("/") or len(path) > MAX_ATTRIBUTE_SIZE:
@@ -297,6 +309,9 @@ class CookieJar(AbstractCookieJar):
     def _store(self, cookie: Cookie | None, origin: _Origin) -> None:
         if cookie is None or not acceptable(cookie, secure_origin=origin.secure):
             return
+        if self._site is not None and origin.host and origin.url is not None:
+            if self._site.keeps_from(origin.url, cookie.samesite):
+                return
         bucket = self._domains.get(cookie.domain, {})
         place = (cookie.path, cookie.name)
         old = bucket.get(place)
@@ -355,9 +370,16 @@ class CookieJar(AbstractCookieJar):
             bucket = self._domains.get(domain)
             if bucket:
                 fitting = [it for it in bucket.values() if sendable(it, path, host=host, secure_origin=secure_origin)]
+                if self._site is not None:
+                    fitting = [it for it in fitting if not self._site.keeps_from(url, it.samesite)]
                 for cookie in sorted(fitting, key=lambda it: len(it.path)):
                     found[cookie.name] = cookie
         return found
+
+
+def _strict(suffixes: SuffixList) -> Callable[[str], bool]:
+    """A list does not know every name without a dot: local ones are no domain of a cookie all the same."""
+    return lambda domain: has_no_dot(domain) or suffixes.is_public(domain)
 
 
 def _seconds(text: str) -> int | None:
@@ -372,17 +394,3 @@ def _date(text: str) -> float | None:
         return parsedate_to_datetime(text).timestamp() if text else None
     except (ValueError, OverflowError):
         return None
-
-
-def _checked(record: dict[str, Any]) -> Cookie:
-    """A cookie from a file, its types checked: what is in a file is not more to be trusted than what a server sends."""
-    cookie = Cookie(**record)
-    texts = (cookie.name, cookie.value, cookie.coded, cookie.domain, cookie.path, cookie.samesite)
-    flags = (cookie.host_only, cookie.secure, cookie.httponly)
-    if not all(isinstance(text, str) for text in texts) or not all(isinstance(flag, bool) for flag in flags):
-        raise ValueError("a field has the wrong type")
-    if cookie.expires is not None and not isinstance(cookie.expires, (int, float)):
-        raise ValueError("a field has the wrong type")
-    if any(ord(char) < 0x20 or ord(char) == 0x7F or char == ";" for char in cookie.name + cookie.coded):
-        raise ValueError("a cookie has control characters")
-    return cookie

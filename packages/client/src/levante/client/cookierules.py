@@ -7,8 +7,10 @@ what they say, a top-level domain cannot be a cookie's domain, sizes and lifetim
 
 import ipaddress
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookies import Morsel
+from typing import Any
 
 from yarl import URL
 
@@ -84,16 +86,23 @@ def default_path(request_path: str) -> str:
     return request_path[: request_path.rfind("/")] or "/"
 
 
-def domain_for(attribute: str | None, host: str) -> tuple[str, bool] | None:
+def has_no_dot(domain: str) -> bool:
+    """Whether `domain` is a top-level one or a local name: the public suffixes of those who have no list of them."""
+    return "." not in domain
+
+
+def domain_for(
+    attribute: str | None, host: str, is_public: Callable[[str], bool] = has_no_dot
+) -> tuple[str, bool] | None:
     """The domain of a cookie that `host` sets with Domain=`attribute`, and whether it is for that host alone; None:
-    refuse it."""
+    refuse it. `is_public` tells the public suffixes, which are no domain of a cookie."""
     if not attribute or len(attribute) > MAX_ATTRIBUTE_SIZE or attribute.endswith("."):
         return host, True
     domain = attribute.removeprefix(".").lower()
     if domain == host:
-        # For a name without a dot or an address there is nothing below, so the attribute adds nothing.
-        return host, "." not in host or is_ip_address(host)
-    if "." not in domain or not domain_matches(domain, host):
+        # Below a public suffix there is nobody that the host may speak for, below an address nothing at all.
+        return host, is_public(host) or is_ip_address(host)
+    if is_public(domain) or not domain_matches(domain, host):
         return None
     return domain, False
 
@@ -133,3 +142,17 @@ def sendable(cookie: Cookie, path: str, *, host: str, secure_origin: bool) -> bo
 def is_secure(url: URL, treat_as_secure: frozenset[URL]) -> bool:
     """Whether `url` is safe for Secure cookies: TLS, or an origin that the user declared safe."""
     return url.scheme in SECURE_SCHEMES or (bool(treat_as_secure) and url.absolute and url.origin() in treat_as_secure)
+
+
+def from_record(record: dict[str, Any]) -> Cookie:
+    """A cookie from a file, its types checked: what is in a file is not more to be trusted than what a server sends."""
+    cookie = Cookie(**record)
+    texts = (cookie.name, cookie.value, cookie.coded, cookie.domain, cookie.path, cookie.samesite)
+    flags = (cookie.host_only, cookie.secure, cookie.httponly)
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(flag, bool) for flag in flags):
+        raise ValueError("a field has the wrong type")
+    if cookie.expires is not None and not isinstance(cookie.expires, (int, float)):
+        raise ValueError("a field has the wrong type")
+    if any(ord(char) < 0x20 or ord(char) == 0x7F or char == ";" for char in cookie.name + cookie.coded):
+        raise ValueError("a cookie has control characters")
+    return cookie
