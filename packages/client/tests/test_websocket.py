@@ -183,3 +183,47 @@ async def test_over_tls(serve, server_tls, client_tls) -> None:
     async with ClientSession() as session, session.ws_connect(url, ssl=client_tls) as ws:
         await ws.send_str("x")
         assert await ws.receive_str() == "x"
+
+
+@pytest.mark.parity("C38", "U20")
+async def test_a_listener_gets_what_comes(serve, session) -> None:
+    class Words(client.WebSocketListener):
+        def __init__(self) -> None:
+            self.told: list[object] = []
+
+        def on_open(self, ws: client.WebSocketConnection) -> None:
+            ws.write_str("one")
+
+        def on_text(self, ws: client.WebSocketConnection, data: str) -> None:
+            self.told.append(data)
+            ws.write_bytes(b"two")
+
+        def on_binary(self, ws: client.WebSocketConnection, data: memoryview) -> None:
+            self.told.append(bytes(data))
+            ws.close_soon(code=3000)
+
+        def on_close(self, ws: client.WebSocketConnection, code: int, reason: str) -> None:
+            self.told.append(code)
+
+    words = Words()
+    server = await serve(talk=websocket_server())
+    ws = await session.ws_connect(server.url, listener=words)
+    with pytest.raises(RuntimeError, match="listener"):
+        await ws.receive()
+    await ws.wait_closed()
+    assert words.told == ["one", b"two", 3000]
+    assert (ws.close_code, session.connector._pool.leased_count) == (3000, 0)
+
+
+@pytest.mark.parity("C38", "W3")
+async def test_all_four_parameters_of_compression_are_offered(serve, session) -> None:
+    server = await serve(talk=websocket_server())
+    wanted = DeflateParams(True, True, 12, 10)
+    ws = await session.ws_connect(server.url, compress=wanted)
+    assert (ws.deflate, ws.compress, ws.client_notakeover) == (wanted, 10, True)
+    for _ in range(2):
+        await ws.send_str("x" * 5000)
+        assert await ws.receive_str() == "x" * 5000
+    await ws.close()
+    with pytest.raises(ValueError, match="client_max_window_bits"):
+        await session.ws_connect(server.url, compress=DeflateParams(client_max_window_bits=8))

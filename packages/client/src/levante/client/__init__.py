@@ -19,6 +19,7 @@ from levante.http import (
 )
 from levante.ws import (
     DeflateParams,
+    WebSocketConnection,
     WebSocketError,
     WebSocketListener,
     WSCloseCode,
@@ -231,6 +232,7 @@ __all__ = [
     "WSMessageTypeError",
     "WSMsgType",
     "WSServerHandshakeError",
+    "WebSocketConnection",
     "WebSocketError",
     "WebSocketListener",
     "build_client_middlewares",

@@ -12,7 +12,7 @@ from levante.http.errors import PayloadAccessError
 from levante.http.errors import RemoteProtocolError as RequestPayloadError
 from levante.http.validators import ETag
 from levante.http.versions import HttpVersion
-from levante.ws import DeflateParams, WebSocketListener, WSCloseCode, WSMessage, WSMsgType
+from levante.ws import DeflateParams, WebSocketConnection, WebSocketListener, WSCloseCode, WSMessage, WSMsgType
 
 from .abc import AbstractAccessLogger, AbstractAsyncAccessLogger, AbstractMatchInfo, AbstractRouter, AbstractView
 from .access_log import AccessLogger
@@ -282,6 +282,7 @@ __all__ = [
     "WSCloseCode",
     "WSMessage",
     "WSMsgType",
+    "WebSocketConnection",
     "WebSocketListener",
     "WebSocketReady",
     "WebSocketResponse",
