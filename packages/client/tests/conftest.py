@@ -2,6 +2,7 @@
 what a test says, and a session that is closed afterwards."""
 
 import asyncio
+import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -135,6 +136,73 @@ async def serve() -> AsyncIterator[Serve]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await listener.wait_closed()
+
+
+@dataclass
+class Relay:
+    """A proxy on loopback, for `serve(talk=relay.http)` and `serve(talk=relay.socks5)`: it notes what it was told and
+    goes to that port of this machine, whatever host it was asked for. `answer` is what it says to CONNECT, or to every
+    SOCKS request; only the usual one opens a tunnel."""
+
+    answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n"
+    asked: list[Seen] = field(default_factory=list)
+    hosts: list[str] = field(default_factory=list)
+
+    async def http(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (seen := await read_request(reader)) is not None:
+            self.asked.append(seen)
+            if seen.method != "CONNECT":
+                writer.write(OK)
+                continue
+            writer.write(self.answer)
+            if not self.answer.startswith(b"HTTP/1.1 200"):
+                return
+            self.hosts.append(seen.target.rpartition(":")[0])
+            await self._splice(reader, writer, int(seen.target.rpartition(":")[2]))
+
+    async def socks5(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        _, count = await reader.readexactly(2)
+        await reader.readexactly(count)
+        writer.write(b"\5\0")
+        _, _, _, kind = await reader.readexactly(4)
+        size = {1: 4, 4: 16}.get(kind) or (await reader.readexactly(1))[0]
+        host = await reader.readexactly(size)
+        self.hosts.append(host.decode() if kind == 3 else str(ipaddress.ip_address(host)))
+        port = int.from_bytes(await reader.readexactly(2), "big")
+        refused = self.hosts[-1] == "127.0.0.9"
+        writer.write(b"\5" + (b"\5" if refused else b"\0") + b"\0\1" + bytes(6))
+        if not refused:
+            await self._splice(reader, writer, port)
+
+    async def socks4(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readexactly(8)
+        await reader.readuntil(b"\0")
+        named = head[4:7] == b"\0\0\0"
+        host = (await reader.readuntil(b"\0"))[:-1].decode() if named else str(ipaddress.ip_address(head[4:]))
+        self.hosts.append(host)
+        writer.write(b"\0\x5a" + bytes(6))
+        await self._splice(reader, writer, int.from_bytes(head[2:4], "big"))
+
+    async def _splice(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            await asyncio.gather(_pump(reader, back), _pump(there, writer))
+        finally:
+            back.close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    finally:
+        writer.close()
+
+
+@pytest.fixture
+def relay() -> Relay:
+    return Relay()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
-"""TLS on the way to a server: around a fresh socket, or inside a tunnel that a proxy opened (which may be TLS itself:
-both loops nest it). What goes wrong is translated here, once; a pinned certificate is checked right after the
-handshake."""
+"""TLS on the way to a server: around a fresh socket, or inside a tunnel that a proxy opened, which may be TLS itself.
+What goes wrong is translated here, once; a pinned certificate is checked right after the handshake."""
 
 import asyncio
 import socket
@@ -18,6 +17,7 @@ from .errors import (
     ConnectionTimeoutError,
     ServerFingerprintMismatch,
 )
+from .nestedtls import TLSTransport
 from .origin import ConnectionKey
 from .tls import Fingerprint, SSLArgument, context_for
 
@@ -64,24 +64,37 @@ async def take_over(
 ) -> DialedConnection:
     """`connection` on a `transport` on which a tunnel stands. Errors as for `open_connection`; the transport is closed
     then."""
-    loop = asyncio.get_running_loop()
-    inner: asyncio.Transport | None = transport
+    inner = transport
     receiver: Any = connection
     try:
         if security.context is None:
             transport.set_protocol(receiver)
+            connection.connection_made(transport)
         else:
             with translated(key):
                 async with asyncio.timeout(TLS_HANDSHAKE_TIMEOUT):
-                    inner = await loop.start_tls(transport, receiver, security.context, server_hostname=_name(key))
-        if inner is None:
-            raise ClientConnectorError(key, ConnectionResetError(None, "the connection is gone"))
-        connection.connection_made(inner)
+                    inner = await _wrap(transport, receiver, security.context, server_hostname=_name(key))
         check_fingerprint(security.setting if security.context is not None else True, inner, key)
     except BaseException:
         transport.abort()
         raise
     return connection
+
+
+async def _wrap(
+    transport: asyncio.Transport, protocol: Any, context: ssl.SSLContext, *, server_hostname: str
+) -> asyncio.Transport:
+    """TLS around `transport`, with `protocol` told that it is made."""
+    if transport.get_extra_info("ssl_object") is not None:
+        nested = TLSTransport(transport, protocol, context, server_hostname=server_hostname)
+        await nested.handshake()
+        return nested
+    loop = asyncio.get_running_loop()
+    inner = await loop.start_tls(transport, protocol, context, server_hostname=server_hostname)
+    if inner is None:
+        raise ConnectionResetError(None, "the connection ended in the TLS handshake")
+    protocol.connection_made(inner)
+    return inner
 
 
 @contextmanager

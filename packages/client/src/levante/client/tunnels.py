@@ -1,5 +1,5 @@
 """Through a proxy to the origin: the dialogue with the proxy on a fresh connection, and then TLS with the origin on
-top of whatever the connection is, TLS with the proxy included (asyncio and uvloop both nest it).
+top of whatever the connection is, TLS with the proxy included.
 
 What a dialogue says is decided without I/O: CONNECT by the engine of `levante.http`, so its limits hold for the
 proxy's answer too, SOCKS by socks.py. Nobody speaks in a fresh tunnel before we do: bytes behind the proxy's answer
