@@ -48,6 +48,7 @@ app.cleanup_ctx.append(with_rooms)
 web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), shutdown_timeout=5, print=None, access_log=None)
 """
 HEALED = 2.0  # seconds, from Redis being back to hearing each other
+NO_WAIT = 0.25  # seconds that a broadcast may take to members here, whatever Redis does
 PATIENCE = 30.0
 QUICKLY = Backoff(first=0.02, last=0.1)
 
@@ -175,6 +176,31 @@ async def test_redis_is_killed_and_comes_back(
     assert [member.joined for member in members] == [1, 1]
     status, errors = await asyncio.to_thread(servers[0].stop, signal.SIGTERM)
     assert (status, errors.count("Redis is away"), errors.count("Redis is back")) == (0, 1, 1)
+
+
+@pytest.mark.hardening("X18")
+async def test_redis_hangs_and_goes_on(members: list[Member], servers: list[ServerProcess], redis: RedisServer) -> None:
+    """Stopped for longer than it takes to notice; nobody here waits for it meanwhile."""
+    one, two = members
+    redis.hang()
+    for number in range(30):
+        took = await heard_by_himself(one, f"alone {number}")
+        assert took < NO_WAIT
+        await asyncio.sleep(0.1)
+    redis.go_on()
+    assert await each_hears_the_other(members) < HEALED
+    assert [member.joined for member in members] == [1, 1]
+    status, errors = await asyncio.to_thread(servers[0].stop, signal.SIGTERM)
+    assert (status, errors.count("Redis is away"), errors.count("Redis is back")) == (0, 1, 1)
+    assert [text for text in two.got if text.startswith("alone")] == [f"alone {number}" for number in range(30)]
+
+
+async def heard_by_himself(member: Member, text: str) -> float:
+    """The seconds until he hears what he says."""
+    started = asyncio.get_running_loop().time()
+    await member.ws.send_str(text)
+    await until(lambda: text in member.got)
+    return asyncio.get_running_loop().time() - started
 
 
 @pytest.mark.hardening("X1")

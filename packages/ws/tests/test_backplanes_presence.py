@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import free_port
 from redis.asyncio import Redis
 from redis_servers import RedisServer
 
@@ -177,3 +178,33 @@ async def test_what_others_put_into_the_hashes_is_not_believed(
         await redis.delete("stranger")
         await redis.set("stranger", "no hash")
         assert await one.presence("a") == 1
+
+
+@pytest.mark.hardening("X18")
+async def test_a_redis_that_takes_no_writes_carries_broadcasts_all_the_same(
+    server: RedisServer,
+    redis: "Redis",
+    loopback: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(presence, "PRESENCE_REFRESH", 0.05)
+    await redis.replicaof("127.0.0.1", str(free_port()))
+    one, two = process(server), process(server)
+    async with one, two:
+        ours, theirs = await loopback.pair()
+        one.join(ours, "a")
+
+        async def is_told_of() -> bool:
+            return "does not take" in caplog.text
+
+        await until(is_told_of)
+        await asyncio.sleep(0.2)  # several tries
+        assert caplog.text.count("does not take") == 2  # once a process
+        await two.broadcast("a", "hello")
+        assert (await theirs.receive()).data == "hello"
+        assert await two.presence("a") == 0
+        await redis.replicaof("NO", "ONE")
+        await counted(two, 1)
+        backplane: Any = one._backplane
+        assert (backplane.connected, backplane.outages) == (True, 0)

@@ -8,10 +8,11 @@ it whole.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from levante.ws.limits import PRESENCE_ANSWER, PRESENCE_LIFE, PRESENCE_PAUSE, PRESENCE_REFRESH
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 __all__ = ["Presence"]
+
+_logger = logging.getLogger("levante.ws")
 
 # Fields of rooms begin with this; the one that does not is there for the hash of a process without members to exist.
 _ROOM = ":"
@@ -36,6 +39,7 @@ class Presence:
         self._news = asyncio.Event()
         self._asking = asyncio.Lock()  # a burst of questions does not become a burst of connections
         self._client: Redis | None = None
+        self._is_refused = False
 
     def set_count(self, room: str, count: int) -> None:
         """`room` has `count` members here now."""
@@ -51,20 +55,35 @@ class Presence:
         """Tell Redis, for as long as a session with it lasts."""
         self._client = client
         try:
-            await self._write_all(client)
-            await self._prune(client)
             while True:
                 try:
-                    async with asyncio.timeout(PRESENCE_REFRESH):
-                        await self._news.wait()
-                except TimeoutError:
-                    await self._prune(client)
-                self._news.clear()
-                if not await self._write(client, self._take_changed()):
-                    await self._write_all(client)
-                await asyncio.sleep(PRESENCE_PAUSE)
+                    await self._follow(client)
+                except ResponseError as error:
+                    self._complain(error)
+                    await asyncio.sleep(PRESENCE_REFRESH)
         finally:
             self._client = None
+
+    async def _follow(self, client: "Redis") -> None:
+        await self._write_all(client)
+        self._is_refused = False
+        await self._prune(client)
+        while True:
+            try:
+                async with asyncio.timeout(PRESENCE_REFRESH):
+                    await self._news.wait()
+            except TimeoutError:
+                await self._prune(client)
+            self._news.clear()
+            if not await self._write(client, self._take_changed()):
+                await self._write_all(client)
+            await asyncio.sleep(PRESENCE_PAUSE)
+
+    def _complain(self, error: ResponseError) -> None:
+        """Redis is there, and takes no counts: it is read-only, or full, or the user may not write. Say so once."""
+        if not self._is_refused:
+            self._is_refused = True
+            _logger.warning("Redis does not take how many members rooms have here (%s)", error)
 
     async def elsewhere(self, room: str) -> int:
         """How many members `room` has in other processes; 0 while Redis cannot tell."""
