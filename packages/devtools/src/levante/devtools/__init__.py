@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .inmemory import ApplicationConnector as ApplicationConnector
     from .mocking import MockExchange as MockExchange
     from .mocking import make_mocked_request as make_mocked_request
     from .testing import AioHTTPTestCase as AioHTTPTestCase
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .testing import unused_port as unused_port
 
 _HOMES = {
+    "ApplicationConnector": ".inmemory",
     "MockExchange": ".mocking",
     "make_mocked_request": ".mocking",
     "AioHTTPTestCase": ".testing",
@@ -32,6 +34,7 @@ _HOMES = {
 
 __all__ = [
     "AioHTTPTestCase",
+    "ApplicationConnector",
     "BaseTestServer",
     "MockExchange",
     "RawTestServer",

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 if TYPE_CHECKING:
+    from levante.client import ClientSession, MockConnector
     from levante.web import Application
 
     from .testing import BaseTestServer, RawHandler, RawTestServer, TestClient, TestServer
@@ -47,6 +48,34 @@ class RawServerFactory(Protocol):
     async def __call__(self, handler: "RawHandler", *, port: int | None = None, **kwargs: Any) -> "RawTestServer":
         """Start one bare handler on a loopback port."""
         ...
+
+
+class MemoryFactory(Protocol):
+    """Type of the fixture `levante_memory`."""
+
+    async def __call__(
+        self, app: "Application", *, raise_app_exceptions: bool = True, url: str = "http://app.test/", **kwargs: Any
+    ) -> "ClientSession":
+        """Start the application and return a session of it; `url` is what paths are relative to, `kwargs` go to the
+        session.
+        """
+        ...
+
+
+def _memory_factory(stack: AsyncExitStack) -> MemoryFactory:
+    async def start(
+        app: "Application", *, raise_app_exceptions: bool = True, url: str = "http://app.test/", **kwargs: Any
+    ) -> "ClientSession":
+        from levante.client import ClientSession
+
+        from .inmemory import ApplicationConnector
+
+        connector = ApplicationConnector(app, raise_app_exceptions=raise_app_exceptions)
+        stack.push_async_callback(connector.close)
+        await connector.start()
+        return await stack.enter_async_context(ClientSession(url, connector=connector, **kwargs))
+
+    return start
 
 
 def _client_factory(stack: AsyncExitStack, client_class: "type[TestClient] | None") -> ClientFactory:
@@ -95,6 +124,25 @@ def _raw_server_factory(stack: AsyncExitStack) -> RawServerFactory:
         return server
 
     return start
+
+
+@pytest_asyncio.fixture
+async def levante_memory() -> AsyncIterator[MemoryFactory]:
+    """`session = await levante_memory(app)`: a session whose requests go to the application, without sockets."""
+    async with AsyncExitStack() as stack:
+        yield _memory_factory(stack)
+
+
+@pytest_asyncio.fixture
+async def levante_mock() -> "AsyncIterator[MockConnector]":
+    """A mock transport: `ClientSession(connector=levante_mock)`. At the end of the test all that was
+    expected must have been asked, and nothing else.
+    """
+    from levante.client import MockConnector
+
+    async with MockConnector() as mock:
+        yield mock
+        mock.assert_all_called()
 
 
 @pytest.fixture
