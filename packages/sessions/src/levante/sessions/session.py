@@ -122,8 +122,8 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
 
     @property
     def empty(self) -> bool:
-        """Whether it holds nothing. An empty session is not kept: its cookie is deleted."""
-        return not self._data
+        """Whether it holds nothing, not even a user. An empty session is not kept: its cookie is deleted."""
+        return not self._data and self._user is None
 
     @property
     def max_age(self) -> int | None:

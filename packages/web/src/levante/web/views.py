@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .abc import AbstractView
+from .auth.guards import ViewPermission
 from .exceptions import HTTPMethodNotAllowed
 
 if TYPE_CHECKING:
@@ -22,12 +23,15 @@ class View(AbstractView):
     One instance is made for each request. A method that the class lacks is answered 405 with `Allow`; HEAD, which
     every server must know (RFC 9110 section 9.1), is answered by `get` then, and its body is not sent.
 
-    `middlewares` of the class run around all its methods, inside those of the route.
+    `middlewares` of the class run around all its methods, inside those of the route. `permission` is what a user needs
+    for any of its methods (`levante.web.auth`), or a mapping with one for each: `{"GET": "items.read", "*":
+    "items.edit"}`; methods that such a mapping does not cover are answered 403.
     """
 
     __slots__ = ()
 
     middlewares: "ClassVar[Sequence[Middleware]]" = ()
+    permission: ClassVar[ViewPermission] = None
 
     def __await__(self) -> "Generator[Any, None, StreamResponse]":
         return self.dispatch().__await__()

@@ -2,14 +2,12 @@
 every request as they are, so it is for HTTPS only; real users have sessions.
 """
 
-import base64
-import binascii
 import hashlib
 import hmac
-import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
+from levante.web.auth.basic import Verify, basic_challenge, basic_credentials, is_accepted
 from levante.web.exceptions import HTTPUnauthorized
 from levante.web.keys import RequestKey
 from levante.web.request import Request
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
 BASIC_USER = RequestKey("basic_user", str)
 """Where a request has the name that was accepted."""
 
-Verify: TypeAlias = Callable[[str, str], bool | Awaitable[bool]]
-"""Whether a name and a password belong together; may be `async def`."""
-
 
 def basic_auth(users: Mapping[str, str] | Verify, *, realm: str = "", exempt: Iterable[str] = ()) -> "Middleware":
     """A middleware that answers 401 to who has no name and password among `users`, a mapping or a function (which may
@@ -32,20 +27,14 @@ def basic_auth(users: Mapping[str, str] | Verify, *, realm: str = "", exempt: It
     `request[BASIC_USER]`. Passwords are compared in a time that tells nothing. ValueError for a realm with a quote, a
     backslash or a control character.
     """
-    if not realm.isprintable() or '"' in realm or "\\" in realm:
-        raise ValueError(f"a realm has no quotes, backslashes and control characters; got {realm!r}")
     verify = _among(users) if isinstance(users, Mapping) else users
-    challenge = {"WWW-Authenticate": f'Basic realm="{realm}", charset="UTF-8"'}
+    challenge = {"WWW-Authenticate": basic_challenge(realm)}
     free = exempt_paths(exempt)
 
     async def check(request: Request, handler: "Handler") -> "StreamResponse":
         if request.match_path not in free:
-            found = _credentials(request.headers.get("Authorization", ""))
-            accepted = False
-            if found is not None:
-                verdict = verify(*found)
-                accepted = await verdict if inspect.isawaitable(verdict) else verdict
-            if found is None or accepted is not True:
+            found = basic_credentials(request.headers.get("Authorization", ""))
+            if found is None or not await is_accepted(verify, *found):
                 raise HTTPUnauthorized(headers=challenge)
             request[BASIC_USER] = found[0]
         return await handler(request)
@@ -68,16 +57,3 @@ def _among(users: Mapping[str, str]) -> Callable[[str, str], bool]:
 
 def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-
-
-def _credentials(header: str) -> tuple[str, str] | None:
-    """Name and password; None for anything else."""
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        text = base64.b64decode(encoded.strip(" ").encode("ascii"), validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeError):
-        return None
-    name, colon, password = text.partition(":")
-    return (name, password) if colon else None

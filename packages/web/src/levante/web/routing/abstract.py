@@ -15,6 +15,7 @@ from yarl import URL
 
 from levante.http.parameters import is_token
 from levante.web.abc import AbstractView
+from levante.web.auth.guards import view_guards
 from levante.web.chains import checked_middlewares, surround
 from levante.web.exceptions import HTTPExpectationFailed
 from levante.web.http_exception import HTTPException
@@ -235,10 +236,10 @@ def checked_handler(handler: Any) -> "Handler":  # Any: what users pass is what 
 
 
 def view_middlewares(handler: object) -> "tuple[Middleware, ...]":
-    """The attribute `middlewares` of a view class; of what is no class none."""
+    """What the attributes `permission` and `middlewares` of a view class ask for; of what is no class none."""
     if not isinstance(handler, type):
         return ()
-    return checked_middlewares(getattr(handler, "middlewares", ()))
+    return (*view_guards(handler), *checked_middlewares(getattr(handler, "middlewares", ())))
 
 
 def _view(handler: object) -> type[View] | None:
