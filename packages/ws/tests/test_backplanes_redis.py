@@ -302,6 +302,30 @@ async def test_a_stop_ends_though_a_cancellation_is_lost_on_the_way(
     starting.cancel()
 
 
+async def test_children_of_a_fork_are_not_taken_for_each_other(
+    server: RedisServer, redis: "Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was made before the fork (by gunicorn's preload, say) is the same in all of them."""
+    heard: list[str | bytes] = []
+
+    async def deliver(room: str, data: str | bytes) -> None:
+        heard.append(data)
+
+    monkeypatch.setattr("os.urandom", lambda count: bytes(count))
+    here, there = RedisBackplane(server.url), RedisBackplane(server.url)
+    monkeypatch.undo()
+    assert here._origin == there._origin
+    there._process += 1
+    there.count_changed("a", 1)
+    await there.start(deliver)
+    await here.start(nobody)
+    await subscribed(redis, "levante:rooms:a")
+    await here.publish("a", "hello")
+    await until(lambda: heard == ["hello"])
+    await here.stop()
+    await there.stop()
+
+
 async def test_an_error_in_delivery_is_told_and_the_next_broadcast_is_delivered(
     server: RedisServer, redis: "Redis", caplog: pytest.LogCaptureFixture
 ) -> None:

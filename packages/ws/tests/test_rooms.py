@@ -286,6 +286,15 @@ async def test_a_backplane_knows_how_many_members_rooms_have(loopback: Any) -> N
     assert calls[5:] == [("a", 0)]
 
 
+async def test_a_backplane_that_was_forgotten_is_no_secret() -> None:
+    rooms = Rooms(backplane=MemoryHub().backplane())
+    with pytest.raises(RuntimeError, match="async with rooms"):
+        await rooms.broadcast("a", "hello")
+    async with rooms:
+        assert await rooms.broadcast("a", "hello") == 0
+    assert await rooms.broadcast("a", "from a handler that ends after the stop") == 0
+
+
 async def test_rooms_of_one_hub_hear_each_other(loopback: Any) -> None:
     hub = MemoryHub()
     async with Rooms(backplane=hub.backplane()) as here, Rooms(backplane=hub.backplane()) as there:

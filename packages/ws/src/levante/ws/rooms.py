@@ -103,6 +103,7 @@ class Rooms:
         self._wait_timeout = wait_timeout
         self._drain_timeout = drain_timeout
         self._backplane = backplane
+        self._was_started = False
         self._members: dict[WebSocketConnection, Member] = {}
         self._rooms: dict[str, dict[WebSocketConnection, Member]] = {}
         self._goodbyes: dict[asyncio.Task[bool], WebSocketConnection] = {}
@@ -119,6 +120,7 @@ class Rooms:
 
     async def start(self) -> None:
         """Connect the backplane, if there is one."""
+        self._was_started = True
         if self._backplane is not None:
             await self._backplane.start(self.deliver)
 
@@ -176,8 +178,14 @@ class Rooms:
         """Send `data` (str: text, bytes: binary) to every member of `room` but those in `exclude`; how many there
         were here.
 
-        Waits for slow members only under `SlowConsumer.WAIT`, and only after all others have got it.
+        Waits for slow members only under `SlowConsumer.WAIT`, and only after all others have got it. Raises
+        `RuntimeError` when there is a backplane that was never started.
         """
+        if self._backplane is not None and not self._was_started:
+            raise RuntimeError(
+                "these rooms have a backplane and were not started, so other processes would not hear this; "
+                "run the application inside `async with rooms`, as a cleanup context"
+            )
         count = await self._deliver(room, data, exclude=exclude)
         if self._backplane is not None:
             await self._backplane.publish(room, data)

@@ -71,11 +71,7 @@ class RedisBackplane:
     ) -> None:
         self._url = url
         self._prefix = prefix
-        self._origin = os.urandom(_ORIGIN_BYTES)
-        # No room has it: it is there for the process to be subscribed to something, and to see that it is.
-        family = prefix.rstrip(":")
-        self._own_channel = f"{family}@{self._origin.hex()}"
-        self._presence = Presence(f"{family}@{self._origin.hex()}:counts", f"{family}@everybody")
+        self._become_somebody()
         self._number = 0
         self._outgoing = Outgoing(max_messages=max_messages, max_bytes=max_bytes, batch=OUTGOING_BATCH)
         self._rooms: set[str] = set()
@@ -107,6 +103,8 @@ class RedisBackplane:
         """Begin; returns when the first attempt to reach Redis has succeeded or failed. An outage does not raise."""
         if self._task is not None:
             raise RuntimeError("the backplane was started already; each Rooms needs one of its own")
+        if self._process != os.getpid():
+            self._become_somebody()  # made before a fork, of whose children each is a process of its own
         self._deliver = deliver
         self._task = asyncio.create_task(self._run(deliver))
         await self._decided.wait()
@@ -154,6 +152,15 @@ class RedisBackplane:
         self._decided.clear()
         if count := self._outgoing.clear():
             _logger.warning("%d broadcasts were not passed on to other processes before the stop", count)
+
+    def _become_somebody(self) -> None:
+        """Take an identity that no other process has."""
+        self._process = os.getpid()
+        self._origin = os.urandom(_ORIGIN_BYTES)
+        family = self._prefix.rstrip(":")
+        # No room has it: it is there for the process to be subscribed to something, and to see that it is.
+        self._own_channel = f"{family}@{self._origin.hex()}"
+        self._presence = Presence(f"{family}@{self._origin.hex()}:counts", f"{family}@everybody")
 
     # The session with Redis.
 
