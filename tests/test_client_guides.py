@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +31,19 @@ READING = names_of("read-responses.md")
 
 
 @pytest.fixture
-async def mock():
+async def mock() -> AsyncIterator[MockConnector]:
     async with MockConnector() as connector:
         yield connector
 
 
 @pytest.fixture
-async def session(mock: MockConnector):
+async def session(mock: MockConnector) -> AsyncIterator[ClientSession]:
     async with ClientSession(connector=mock) as opened:
         yield opened
 
 
 @pytest.mark.parametrize("name", [name for name in TESTING if name.startswith("test_")])
-async def test_the_tests_of_the_page(name: str, request: pytest.FixtureRequest, levante_mock, levante_memory) -> None:
+async def test_the_tests_of_the_page(name: str, levante_mock: Any, levante_memory: Any) -> None:
     function: Callable[..., Any] = TESTING[name]
     fixtures = {"levante_mock": levante_mock, "levante_memory": levante_memory}
     wanted = function.__code__.co_varnames[: function.__code__.co_argcount]
@@ -63,7 +63,7 @@ async def test_streams(mock: MockConnector, session: ClientSession) -> None:
     assert await READING["log"](session, URL) == ["ERROR a", "ERROR b"]
     mock.expect("GET", URL).reply(body=[b'{"count": 1}\n{"co', b'unt": 2}\n'])
     assert await READING["total"](session, URL) == 3
-    events = {"headers": {"Content-Type": "text/event-stream"}}
+    events: dict[str, Any] = {"headers": {"Content-Type": "text/event-stream"}}
     mock.expect("GET", URL).reply(body=b"event: news\ndata: x\n\ndata: y\n\n", **events)
     assert await READING["news"](session, URL) == ["x"]
     mock.expect("GET", URL).reply(body=b"id: 1\nretry: 1\ndata: x\n\n", **events)
@@ -71,7 +71,9 @@ async def test_streams(mock: MockConnector, session: ClientSession) -> None:
     assert await READING["follow"](session, URL, 2) == ["x", "y"]
 
 
-async def test_files(mock: MockConnector, session: ClientSession, tmp_path: Path, capsys) -> None:
+async def test_files(
+    mock: MockConnector, session: ClientSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     mock.expect("GET", URL).reply(body=b"")
     assert hashlib.sha256((await READING["fetch"](session, URL, tmp_path)).read_bytes()).hexdigest().startswith("e3b0")
     (tmp_path / "up").write_bytes(b"abc")
@@ -80,13 +82,13 @@ async def test_files(mock: MockConnector, session: ClientSession, tmp_path: Path
     assert "3 of 3" in capsys.readouterr().out
 
 
-async def test_the_limit(serve_bytes) -> None:
+async def test_the_limit(serve_bytes: Callable[[int], Awaitable[str]]) -> None:
     assert await READING["small"](await serve_bytes(1_000_000)) == bytes(1_000_000)
     assert await READING["small"](await serve_bytes(1_000_001)) is None
 
 
 @pytest.fixture
-async def serve_bytes(levante_raw_server):
+async def serve_bytes(levante_raw_server: Any) -> Callable[[int], Awaitable[str]]:
     from levante.web import BaseRequest, Response
 
     async def start(size: int) -> str:
