@@ -38,6 +38,7 @@ AIOHTTP_NAMES = [
     "CookieJar",
     "DataQueue",
     "DefaultResolver",
+    "DigestAuthMiddleware",
     "DummyCookieJar",
     "EMPTY_PAYLOAD",
     "EofStream",

@@ -32,8 +32,10 @@ from levante.ws import (
 from .asgi import ASGIConnector
 from .auth import BasicAuth, encode_basic_auth
 from .breaker import CircuitBreaker, CircuitOpenError, CircuitState
+from .cache import Cache, CacheStorage, DiskStorage, MemoryStorage
 from .connector import BaseConnector
 from .cookiejar import AbstractCookieJar, CookieJar, DummyCookieJar
+from .digestauth import DigestAuthMiddleware
 from .disposition import ContentDisposition
 from .downloading import Downloaded, download
 from .errors import (
@@ -90,7 +92,7 @@ from .retry import Retry
 from .retrybudget import RetryBudget
 from .session import ClientSession, request
 from .sites import PublicSuffixes
-from .tcpconnector import AddrInfo, SocketFactory, TCPConnector, UnixConnector
+from .tcpconnector import AddrInfo, Dialer, SocketFactory, TCPConnector, UnixConnector
 from .timeouts import ClientTimeout, ClientWSTimeout
 from .tls import Fingerprint
 from .tracing import (
@@ -127,6 +129,8 @@ __all__ = [
     "BaseConnector",
     "BaseMemoryConnector",
     "BasicAuth",
+    "Cache",
+    "CacheStorage",
     "ChecksumMismatch",
     "CircuitBreaker",
     "CircuitOpenError",
@@ -160,7 +164,10 @@ __all__ = [
     "DataQueue",
     "DefaultResolver",
     "DeflateParams",
+    "DiskStorage",
     "Downloaded",
+    "Dialer",
+    "DigestAuthMiddleware",
     "DummyCookieJar",
     "EofStream",
     "EventSource",
@@ -177,6 +184,7 @@ __all__ = [
     "InvalidUrlRedirectClientError",
     "JsonPayload",
     "MemoryConnector",
+    "MemoryStorage",
     "MockConnector",
     "MockedRequest",
     "MultipartWriter",

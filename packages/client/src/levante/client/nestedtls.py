@@ -186,8 +186,6 @@ class TLSTransport(asyncio.Transport):
                 self._protocol.data_received(data)
         except ssl.SSLWantReadError:
             self._flush()  # an answer to a new key, if there was one
-        except ssl.SSLZeroReturnError:
-            self._said_goodbye()
         except ssl.SSLError as exc:
             self._fail(exc)
 
