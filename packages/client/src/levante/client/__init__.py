@@ -32,7 +32,6 @@ from levante.ws import (
 from .asgi import ASGIConnector
 from .auth import BasicAuth, encode_basic_auth
 from .breaker import CircuitBreaker, CircuitOpenError, CircuitState
-from .cache import Cache, CacheStorage, DiskStorage, MemoryStorage
 from .connector import BaseConnector
 from .cookiejar import AbstractCookieJar, CookieJar, DummyCookieJar
 from .digestauth import DigestAuthMiddleware
@@ -129,8 +128,6 @@ __all__ = [
     "BaseConnector",
     "BaseMemoryConnector",
     "BasicAuth",
-    "Cache",
-    "CacheStorage",
     "ChecksumMismatch",
     "CircuitBreaker",
     "CircuitOpenError",
@@ -164,10 +161,9 @@ __all__ = [
     "DataQueue",
     "DefaultResolver",
     "DeflateParams",
-    "DiskStorage",
-    "Downloaded",
     "Dialer",
     "DigestAuthMiddleware",
+    "Downloaded",
     "DummyCookieJar",
     "EofStream",
     "EventSource",
@@ -184,7 +180,6 @@ __all__ = [
     "InvalidUrlRedirectClientError",
     "JsonPayload",
     "MemoryConnector",
-    "MemoryStorage",
     "MockConnector",
     "MockedRequest",
     "MultipartWriter",
