@@ -65,6 +65,25 @@ class Site:
         return self.own.replace("http:", "ws:")
 
 
+class Hearing(web.WebSocketListener):
+    """Echoes what its pages say to themselves, and has them in a room."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    def on_open(self, ws: web.WebSocketConnection) -> None:
+        self.site.rooms.join(ws, "all")
+
+    def on_text(self, ws: web.WebSocketConnection, data: str) -> None:
+        ws.write_str(data)
+
+    def on_binary(self, ws: web.WebSocketConnection, data: memoryview) -> None:
+        ws.write_bytes(data)
+
+    def on_close(self, ws: web.WebSocketConnection, code: int, reason: str) -> None:
+        self.site.codes.append(code)
+
+
 async def page(request: web.Request) -> web.Response:
     response = web.Response(text="<!doctype html><title>page</title>", content_type="text/html")
     response.set_cookie("session", "1")
@@ -94,12 +113,15 @@ async def running(site: Site) -> AsyncIterator[None]:
             pass
         return ws
 
-    async with two_sites(echo, join) as (site.own, site.foreign), site.rooms:
+    async def hear(request: web.Request) -> web.WebSocketResponse:
+        return web.WebSocketResponse(protocols=["chat"], listener=Hearing(site))
+
+    async with two_sites(echo, join, hear) as (site.own, site.foreign), site.rooms:
         yield
 
 
 @asynccontextmanager
-async def two_sites(echo: Any, join: Any) -> AsyncIterator[tuple[str, str]]:
+async def two_sites(echo: Any, join: Any, hear: Any) -> AsyncIterator[tuple[str, str]]:
     """The addresses of two sites; the second one has a page only."""
     runners, addresses = [], []
     try:
@@ -110,6 +132,7 @@ async def two_sites(echo: Any, join: Any) -> AsyncIterator[tuple[str, str]]:
                 app.router.add_get(path, echo)
             for path in ("/join", "/shared"):
                 app.router.add_get(path, join)
+            app.router.add_get("/hear", hear)
             runners.append(web.AppRunner(app, shutdown_timeout=2.0))
             await runners[-1].setup()
             site = web.TCPSite(runners[-1], "127.0.0.1", 0)
@@ -155,14 +178,14 @@ def tab(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.mark.parity("S42", "S43", "W3")
-@pytest.mark.parametrize("path", ["/echo", "/plain"])
+@pytest.mark.parametrize("path", ["/echo", "/plain", "/hear"])
 def test_a_page_talks(tab: Page, site: Site, path: str) -> None:
     tab.goto(site.own)
     sends = ["grüße 🙂", "", [], [0, 255, 7], "x" * 200_000]
     told = tab.evaluate(TALK, [site.socket + path, sends, ["other", "chat"]])
     assert told["got"] == sends
     assert (told["code"], told["reason"], told["clean"], told["protocol"]) == (3000, "", True, "chat")
-    assert ("permessage-deflate" in told["extensions"]) == (path == "/echo")
+    assert ("permessage-deflate" in told["extensions"]) == (path != "/plain")
     assert site.codes == [3000]
 
 
@@ -170,13 +193,16 @@ def test_a_page_talks(tab: Page, site: Site, path: str) -> None:
 def test_a_page_of_another_site_is_refused_though_the_browser_sends_the_cookie(tab: Page, site: Site) -> None:
     tab.goto(site.own)  # gives the cookie, which both ports of the host share
     tab.goto(site.foreign)
+    said: list[str] = []
+    tab.on("console", lambda message: said.append(message.text))
     told = tab.evaluate(TALK, [f"{site.socket}/echo", ["steal"], []])
     assert (told["code"], told["clean"], told["got"]) == (1006, False, [])
     assert site.codes == []
+    assert ["Unexpected response code: 403" in text for text in said] == [True]
 
 
 @pytest.mark.parity("U20")
-@pytest.mark.parametrize("path", ["/join", "/shared"])
+@pytest.mark.parametrize("path", ["/join", "/shared", "/hear"])
 def test_a_broadcast_reaches_all_pages_and_a_stop_closes_them(browser: Browser, site: Site, path: str) -> None:
     contexts = [browser.new_context() for _ in range(3)]
     tabs = [context.new_page() for context in contexts]
