@@ -124,8 +124,12 @@ async def fetch(request: web.Request) -> web.Response:
 
 
 async def notice(request: web.Request) -> web.StreamResponse:
-    """Tells when, and how, it has learned that its client is gone: it waits in the way that is asked for."""
+    """Tells when, and how, it has learned that its client is gone: it waits in the way that is asked for. Before that
+    it says something, so that the client knows.
+    """
     name, way = request.query["name"], request.query["way"]
+    if way != "write":
+        await request.send_early_hints(["</begun>"])
     told[name] = ("began", time.monotonic())
     try:
         if way == "cancel":
@@ -151,6 +155,7 @@ async def noticed(request: web.Request) -> web.Response:
     return web.json_response(told)
 
 
+@web.never_shed
 async def facts(request: web.Request) -> web.Response:
     server = server_of(request)
     return web.json_response(

@@ -1,6 +1,8 @@
 """Services and their tasks, over real sockets: disconnects, drain, the end of a connection."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +18,8 @@ from levante.http import (
 )
 
 Start = Callable[..., Any]
+
+ENOUGH = 50_000  # writes of 1,000 bytes: more than any buffers hold
 
 
 class TestDisconnects:
@@ -62,6 +66,29 @@ class TestDisconnects:
         await gate.entered.wait()
         getattr(client.writer.transport, how)()
         await asyncio.wait_for(gate.cancelled.wait(), 5)
+
+    @pytest.mark.hardening("X14")
+    async def test_writing_on_and_on_notices_it(self, loopback: Start) -> None:
+        """Only the call that sends can notice it here: nothing else has its turn between two pieces."""
+        outcome: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        peer = socket.socket()
+
+        async def service(exchange: Exchange) -> None:
+            exchange.send_head(200, None, (), length=None)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.close()
+            for count in range(ENOUGH):
+                try:
+                    await exchange.write(b"x" * 1000)
+                except PeerDisconnected:
+                    outcome.set_result(count)
+                    raise
+            outcome.set_result(ENOUGH)
+
+        server = await loopback(service)
+        peer.connect(("127.0.0.1", server.port))
+        peer.sendall(GET)
+        assert await asyncio.wait_for(outcome, 30) < ENOUGH
 
     async def test_waiting_for_more_body(self, loopback: Start) -> None:
         failed = asyncio.Event()

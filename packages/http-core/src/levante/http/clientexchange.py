@@ -132,6 +132,9 @@ class ClientExchange:
         self._send(self._h1.send_data(data if type(data) is bytes else bytes(data)))
         if self.connection.write_paused:
             await self.connection.wait_writable()
+        elif self.connection.has_failed():
+            await self.connection.wait_closed()
+            raise self.connection.disconnected_error()
 
     async def finish(self, trailers: Mapping[str, str] | None = None) -> None:
         """End the request; `trailers` need a chunked body. LocalProtocolError for a body shorter than its length."""

@@ -204,6 +204,9 @@ class Exchange:
         self._send(self._h1.send_data(data if type(data) is bytes else bytes(data)))
         if self.connection.write_paused:
             await self.connection.wait_writable()
+        elif self.connection.has_failed():
+            await self.connection.wait_closed()
+            raise self.connection.disconnected_error()
 
     def respond(self, status: int, reason: str | None, headers: Headers, body: bytes) -> None:
         """Send head and whole body and finish, in one write. Raises as `send_head` and `write` do, before anything is

@@ -34,6 +34,7 @@ cdef class Link:
     cpdef pause_reading(self)
     cpdef resume_reading(self)
     cdef _reading_changed(self)
+    cpdef bint has_failed(self) except -1
     cpdef disconnected_error(self)
     cdef _wake_writers(self)
     cdef _read_within(self, double seconds)

@@ -191,6 +191,12 @@ class Link:
         if self.lost:
             raise self.disconnected_error()
 
+    def has_failed(self) -> bool:
+        """Whether what is written now goes nowhere: the transport could not send, but has not come to say so. It takes
+        everything then, and never pauses; whoever writes on and on would keep the loop from ever telling.
+        """
+        return self.transport is None or self.transport.is_closing()
+
     def disconnected_error(self) -> PeerDisconnected:
         """The error for whoever still wants something of a lost connection."""
         error = PeerDisconnected("the connection is gone")
