@@ -227,3 +227,20 @@ async def test_all_four_parameters_of_compression_are_offered(serve, session) ->
     await ws.close()
     with pytest.raises(ValueError, match="client_max_window_bits"):
         await session.ws_connect(server.url, compress=DeflateParams(client_max_window_bits=8))
+
+
+@pytest.mark.parity("C38")
+async def test_timeouts_as_aiohttp_had_them_once(serve, session) -> None:
+    server = await serve(talk=websocket_server(lambda engine, writer, message: None))
+    with pytest.warns(DeprecationWarning, match=r"use ClientWSTimeout\(ws_close=0.1\)") as warned:
+        opening = session.ws_connect(server.url, timeout=0.1)
+    ws = await opening
+    assert await ws.close()
+    assert ws.close_code == 1006
+    with pytest.warns(DeprecationWarning, match=r"use timeout=ClientWSTimeout\(ws_receive=0.01\)"):
+        opening = session.ws_connect(server.url, timeout=ClientWSTimeout(ws_close=0.1), receive_timeout=0.01)
+    assert {one.filename for one in warned} == {__file__}
+    ws = await opening
+    with pytest.raises(TimeoutError):
+        await ws.receive()
+    await ws.close()

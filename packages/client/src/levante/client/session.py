@@ -48,7 +48,7 @@ from .tcpconnector import TCPConnector
 from .timeouts import DEFAULT_TIMEOUT, DEFAULT_WS_TIMEOUT, ClientTimeout, ClientWSTimeout, DeadlineWheel
 from .tls import SSLArgument, check_ssl_argument
 from .tracing import TraceConfig
-from .websocket import MAX_MSG_SIZE, ClientWebSocketResponse, open_websocket
+from .websocket import MAX_MSG_SIZE, ClientWebSocketResponse, as_timeout, open_websocket
 
 USER_AGENT = "levante"
 
@@ -359,7 +359,8 @@ class ClientSession:
         *,
         method: str = "GET",
         protocols: Sequence[str] = (),
-        timeout: ClientWSTimeout = DEFAULT_WS_TIMEOUT,
+        timeout: ClientWSTimeout | float = DEFAULT_WS_TIMEOUT,
+        receive_timeout: float | None = None,
         autoclose: bool = True,
         autoping: bool = True,
         heartbeat: float | None = None,
@@ -390,7 +391,7 @@ class ClientSession:
                 url,
                 method=method,
                 protocols=protocols,
-                timeout=timeout,
+                timeout=as_timeout(timeout, receive_timeout),
                 autoclose=autoclose,
                 autoping=autoping,
                 heartbeat=heartbeat,

@@ -2,7 +2,9 @@
 `levante.ws`. What a client wants to know besides (the response of the opening, what was agreed on) is added here;
 the protocol itself is all there."""
 
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -48,6 +50,22 @@ class ClientWebSocketResponse(WebSocketConnection):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def as_timeout(timeout: ClientWSTimeout | float, receive_timeout: float | None) -> ClientWSTimeout:
+    """What users of aiohttp may still write, with a warning: a number for `ws_close`, `receive_timeout` for
+    `ws_receive`."""
+    if not isinstance(timeout, ClientWSTimeout):
+        _warn(f"timeout={timeout!r}", f"ClientWSTimeout(ws_close={timeout!r})")
+        timeout = ClientWSTimeout(ws_close=timeout)
+    if receive_timeout is not None:
+        _warn(f"receive_timeout={receive_timeout!r}", f"timeout=ClientWSTimeout(ws_receive={receive_timeout!r})")
+        timeout = replace(timeout, ws_receive=receive_timeout)
+    return timeout
+
+
+def _warn(got: str, better: str) -> None:
+    warnings.warn(f"got {got} for a WebSocket, which is deprecated; use {better}", DeprecationWarning, stacklevel=4)
 
 
 class Opening:
