@@ -32,6 +32,7 @@ from levante.ws import (
 from .asgi import ASGIConnector
 from .auth import BasicAuth, encode_basic_auth
 from .breaker import CircuitBreaker, CircuitOpenError, CircuitState
+from .cache import Cache, CacheStorage, DiskStorage, MemoryStorage
 from .connector import BaseConnector
 from .cookiejar import AbstractCookieJar, CookieJar, DummyCookieJar
 from .digestauth import DigestAuthMiddleware
@@ -128,6 +129,8 @@ __all__ = [
     "BaseConnector",
     "BaseMemoryConnector",
     "BasicAuth",
+    "Cache",
+    "CacheStorage",
     "ChecksumMismatch",
     "CircuitBreaker",
     "CircuitOpenError",
@@ -163,6 +166,7 @@ __all__ = [
     "DeflateParams",
     "Dialer",
     "DigestAuthMiddleware",
+    "DiskStorage",
     "Downloaded",
     "DummyCookieJar",
     "EofStream",
@@ -180,6 +184,7 @@ __all__ = [
     "InvalidUrlRedirectClientError",
     "JsonPayload",
     "MemoryConnector",
+    "MemoryStorage",
     "MockConnector",
     "MockedRequest",
     "MultipartWriter",

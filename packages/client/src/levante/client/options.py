@@ -11,6 +11,7 @@ from yarl import URL
 from levante.http import HttpVersion, Limits
 
 from .auth import BasicAuth
+from .cache import Cache
 from .cookiejar import AbstractCookieJar, LooseCookies
 from .environment import Environment
 from .hsts import HSTSStore
@@ -140,6 +141,7 @@ class Defaults:
     deadlines: DeadlineWheel
     resilience: Resilience
     hsts: HSTSStore | None
+    cache: Cache | None
     proxies: ProxyRules | None
     environment: Environment | None
 

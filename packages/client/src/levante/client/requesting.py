@@ -10,6 +10,7 @@ from yarl import URL
 from levante.http import JsonBytesPayload, JsonPayload
 
 from .bodylimit import check_max_body_size, refuse_announced
+from .cache import Reading
 from .connector import BaseConnector
 from .errors import InvalidUrlClientError
 from .journey import Journey, Route
@@ -220,5 +221,8 @@ def _handler(options: SendOptions, args: Arguments, defaults: Defaults, *, timeo
         return await send(request, options)
 
     handler = resilient(last, defaults.resilience, retry=args.retry, timeout=timeout, trace=options.trace)
+    if defaults.cache is not None:
+        reading = Reading(options.auto_decompress, options.limits.read_bufsize, options.resolve_charset)
+        handler = defaults.cache.before(handler, reading)
     middlewares = defaults.middlewares if args.middlewares is None else args.middlewares
     return build_client_middlewares(handler, middlewares) if middlewares else handler

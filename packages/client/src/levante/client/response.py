@@ -21,6 +21,7 @@ from levante.http import (
     MediaType,
     Payload,
     ResponseHead,
+    StreamReader,
     hdrs,
     parse_media_type,
     parse_set_cookie,
@@ -364,6 +365,10 @@ class ClientResponse:
     def set_history(self, history: "tuple[ClientResponse, ...]") -> None:
         """For the session: the redirects before this."""
         self._history = history
+
+    def watch_body(self, wrap: Callable[[StreamReader], StreamReader]) -> None:
+        """For the session: what `wrap` makes of the body is what is read."""
+        self.content = self._transaction.content = wrap(self.content)
 
     def watch(self, deadline: Deadline) -> None:
         """For the session: `deadline` bounds the reading of the body."""

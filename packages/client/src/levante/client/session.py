@@ -20,6 +20,7 @@ from levante.ws import DeflateParams, WebSocketListener
 from .auth import BasicAuth
 from .bodylimit import check_max_body_size
 from .breaker import CircuitBreaker
+from .cache import Cache
 from .connector import BaseConnector
 from .cookiejar import AbstractCookieJar, CookieJar, LooseCookies
 from .environment import Environment
@@ -85,7 +86,7 @@ class ClientSession:
     `retry` says which requests are sent again when they fail, `retry_budget` how many in all; `breaker` stops sending
     to origins that keep failing. Requests made while a deadline is set (`levante.http.deadlines`) heed it, and tell the
     server in the field `deadline_header` how many milliseconds are left (None: they do not tell). `hsts` keeps the
-    hosts that asked for TLS only, to whom http:// URLs are upgraded.
+    hosts that asked for TLS only, to whom http:// URLs are upgraded. `cache` keeps responses that may be used again.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class ClientSession:
         breaker: CircuitBreaker | None = None,
         deadline_header: str | None = DEADLINE_HEADER,
         hsts: HSTSStore | None = None,
+        cache: Cache | None = None,
     ) -> None:
         self._connector: BaseConnector | None = (
             None  # until everything below is accepted there is nothing to warn about
@@ -184,6 +186,7 @@ class ClientSession:
             lenient_responses=lenient_responses,
             deadlines=DeadlineWheel(loop),
             hsts=hsts,
+            cache=cache,
             resilience=Resilience(retry, retry_budget or RetryBudget(), breaker, deadline_header),
             proxies=None,
             environment=Environment() if trust_env else None,
@@ -308,6 +311,8 @@ class ClientSession:
     async def close(self) -> None:
         """Close the session and, if it is ours, the connector; returns when every connection is gone."""
         self._defaults.deadlines.close()
+        if self._defaults.cache is not None:
+            await self._defaults.cache.settle()
         connector, self._connector = self._connector, None
         if connector is not None and self._connector_owner:
             await connector.close()

@@ -1,0 +1,151 @@
+"""The storage on disk: a folder with a file for each entry, written beside its place and then renamed, so that a crash
+leaves the old file or the new one. All work with files is done in threads. Names of files are digests, whatever the URL
+is. What cannot be read back exactly is not there.
+
+A file is a line of JSON, the head, and the body. The folder is read when it is first used; what others put there later
+is not seen, so each process has a folder of its own as a rule. Sharing one does no harm but that the bound holds for
+each alone.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+
+from levante.client.atomicfile import PART, replace_file
+
+from .entries import Entry, StoredHead, fingerprint
+from .storage import MAX_VARIANTS, Selects
+
+_logger = logging.getLogger("levante.client")
+
+# Bytes of files.
+DISK_SIZE = 256 * 1024 * 1024
+# Seconds after which an unfinished file is nobody's any more.
+PART_AGE = 3600.0
+_FORMAT = 1
+_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}")
+
+
+class DiskStorage:
+    """Keeps up to `max_bytes` bytes of files in `folder`, which is made where it is missing, readable by its owner
+    only. ValueError for none."""
+
+    def __init__(self, folder: str | os.PathLike[str], max_bytes: int = DISK_SIZE) -> None:
+        if max_bytes < 1:
+            raise ValueError(f"max_bytes is a number of bytes above 0, got {max_bytes!r}")
+        self._folder = Path(folder)
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._sizes: OrderedDict[str, int] | None = None  # by name, those used last at the end
+        self.size = 0
+        """Bytes of the files that are known."""
+
+    async def find(self, key: str, selects: Selects) -> Entry | None:
+        """The newest entry under `key` whose head `selects` likes."""
+        try:
+            return await asyncio.to_thread(self._find, key, selects)
+        except OSError as error:
+            _logger.warning("the cache in %s cannot be read: %s", self._folder, error)
+            return None
+
+    async def put(self, key: str, entry: Entry) -> None:
+        """Keep `entry` under `key`, not if it is larger than all there may be."""
+        try:
+            await asyncio.to_thread(self._put, key, entry)
+        except OSError as error:
+            _logger.warning("the cache in %s cannot be written to: %s", self._folder, error)
+
+    async def remove(self, key: str) -> None:
+        """Forget all entries under `key`."""
+        try:
+            await asyncio.to_thread(self._remove, key)
+        except OSError as error:
+            _logger.warning("the cache in %s cannot be written to: %s", self._folder, error)
+
+    # In threads, one at a time.
+
+    def _find(self, key: str, selects: Selects) -> Entry | None:
+        with self._lock:
+            sizes = self._opened()
+            for name in self._names(key):
+                entry = self._read(name, key, selects)
+                if entry is not None:
+                    sizes.move_to_end(name)
+                    os.utime(self._folder / name)
+                    return entry
+        return None
+
+    def _put(self, key: str, entry: Entry) -> None:
+        head = json.dumps({"format": _FORMAT, "key": key, "size": len(entry.body), "head": entry.head.to_json()})
+        data = head.encode() + b"\n" + entry.body
+        name = f"{fingerprint(key)}-{entry.head.variant}"
+        with self._lock:
+            sizes = self._opened()
+            self._drop(name)
+            if len(data) > self._max_bytes:
+                return
+            replace_file(self._folder / name, data)
+            sizes[name] = len(data)
+            self.size += len(data)
+            for surplus in list(self._names(key))[MAX_VARIANTS:]:
+                self._drop(surplus)
+            while self.size > self._max_bytes:
+                self._drop(next(iter(sizes)))
+
+    def _remove(self, key: str) -> None:
+        with self._lock:
+            self._opened()
+            for name in list(self._names(key)):
+                self._drop(name)
+
+    def _read(self, name: str, key: str, selects: Selects) -> Entry | None:
+        try:
+            with (self._folder / name).open("rb") as file:
+                line = json.loads(file.readline())
+                if line["format"] != _FORMAT or line["key"] != key:
+                    return None
+                head = StoredHead.from_json(line["head"])
+                if not selects(head):
+                    return None
+                body = file.read()
+                if len(body) == line["size"]:
+                    return Entry(head, body)
+        except FileNotFoundError:
+            pass  # another process dropped it
+        except (ValueError, KeyError, TypeError) as error:
+            _logger.warning("%s in the cache is no entry and goes: %s", name, error)
+        self._drop(name)
+        return None
+
+    def _drop(self, name: str) -> None:
+        sizes = self._opened()
+        if name in sizes:
+            self.size -= sizes.pop(name)
+            (self._folder / name).unlink(missing_ok=True)
+
+    def _names(self, key: str) -> Iterator[str]:
+        """Those under `key`, the last used first."""
+        prefix = fingerprint(key) + "-"
+        return (name for name in reversed(list(self._opened())) if name.startswith(prefix))
+
+    def _opened(self) -> OrderedDict[str, int]:
+        if self._sizes is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found: list[tuple[float, str, int]] = []
+            with os.scandir(self._folder) as files:
+                for file in files:
+                    status = file.stat(follow_symlinks=False)
+                    if _NAME.fullmatch(file.name):
+                        found.append((status.st_mtime, file.name, status.st_size))
+                    elif file.name.endswith(PART) and status.st_mtime < time.time() - PART_AGE:
+                        Path(file.path).unlink(missing_ok=True)
+            self._sizes = OrderedDict((name, size) for _, name, size in sorted(found))
+            self.size = sum(self._sizes.values())
+        return self._sizes
