@@ -224,6 +224,12 @@ class ClientRequest:
         return self.connection_key._replace(proxy=self.via)
 
     @property
+    def needs_fresh_connection(self) -> bool:
+        """Whether a connection that was used before will not do: proxies that forward (tinyproxy above all) close
+        after an answer without having said so, and this request could not be sent again."""
+        return self.via is not None and not self.via.tunnel and self.method not in IDEMPOTENT_METHODS
+
+    @property
     def sent_headers(self) -> CIMultiDict[str]:
         """The fields that leave with the request: `headers`, and for a proxy what only it may see."""
         return self.headers if self.proxies is None else headers_beyond(self.headers, self.via)

@@ -69,7 +69,8 @@ async def send(request: ClientRequest, options: SendOptions) -> ClientResponse:
         key = key._replace(limits=options.limits)
     if options.lenient:
         key = key._replace(lenient=True)
-    lease = await connector.acquire(key, request.timeout, trace=options.trace)
+    fresh = request.needs_fresh_connection
+    lease = await connector.acquire(key, request.timeout, trace=options.trace, fresh=fresh)
     try:
         return await _attempt(request, lease, options)
     except (ServerDisconnectedError, ClientOSError, ClientConnectionResetError) as exc:
