@@ -47,6 +47,26 @@ async def test_a_plain_request_is_forwarded(serve, relay, session) -> None:
 
 
 @pytest.mark.parity("C18")
+async def test_a_proxy_that_closes_without_saying_so_gets_no_second_request_that_could_not_be_repeated(
+    serve, relay, session
+) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    proxy = await serve(talk=talk)
+    for method in ("GET", "GET", "POST", "PATCH", "PUT"):
+        async with session.request(method, "http://levante.test/", proxy=proxy.url) as response:
+            assert await response.read() == b"ok"
+    assert proxy.connections == 5
+    keeping = await serve(talk=relay.http)
+    for method in ("POST", "GET", "POST"):
+        async with session.request(method, "http://levante.test/", proxy=keeping.url) as response:
+            assert await response.read() == b"ok"
+    assert keeping.connections == 2
+
+
+@pytest.mark.parity("C18")
 async def test_the_default_port_and_the_root(serve, relay, session) -> None:
     proxy = await serve(talk=relay.http)
     async with session.get("http://levante.test", proxy=URL(proxy.url)):
