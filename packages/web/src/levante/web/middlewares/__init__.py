@@ -9,6 +9,7 @@ from .https_redirect import https_redirect
 from .marking import middleware
 from .normalize_path import normalize_path_middleware
 from .problem_details import problem_details
+from .rate_limit import by_address, by_header, by_user, rate_limit
 from .security_headers import CSP_NONCE, csp_nonce, security_headers
 from .timeouts import handler_timeout
 
@@ -20,6 +21,9 @@ __all__ = [
     "allowed_addresses",
     "allowed_hosts",
     "basic_auth",
+    "by_address",
+    "by_header",
+    "by_user",
     "compress_middleware",
     "csp_nonce",
     "handler_timeout",
@@ -27,6 +31,7 @@ __all__ = [
     "middleware",
     "normalize_path_middleware",
     "problem_details",
+    "rate_limit",
     "security_headers",
     "sets_cookies",
     "with_cors",

@@ -1,0 +1,33 @@
+"""Asking something outside, a Redis for example, that may hang: nobody waits for it longer than is said, and when it
+has not answered, those who come in the next moment are told at once. A thousand requests that each wait their turn
+would be an outage of their own."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+REST: Final = 0.25
+"""Seconds that what hangs is left alone; it is back for everybody that much later."""
+
+_Answer = TypeVar("_Answer")
+
+
+class Patience:
+    """Waits `seconds` for an answer, and not at all for `rest` seconds after one that did not come."""
+
+    def __init__(self, seconds: float, *, rest: float = REST) -> None:
+        self._seconds = seconds
+        self._rest = rest
+        self._resting_until = 0.0
+
+    async def wait(self, call: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        """The answer. Raises TimeoutError, and whatever `call` raises."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._resting_until:
+            raise TimeoutError("there was no answer a moment ago")
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await call()
+        except TimeoutError:
+            self._resting_until = loop.time() + self._rest
+            raise
