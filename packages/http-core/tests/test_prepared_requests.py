@@ -1,6 +1,7 @@
 """Requests whose head is prepared once and sent often, and the time that one whole exchange may take."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from levante.http import (
     Connection,
+    DecodedStream,
     DialedConnection,
     ExchangeTimeout,
     HttpVersion10,
@@ -15,6 +17,8 @@ from levante.http import (
     LocalProtocolError,
     PreparedRequest,
     Role,
+    StreamReader,
+    body_decoder,
     prepare_request,
 )
 
@@ -211,3 +215,33 @@ async def test_the_whole_time_can_be_set_later_and_ends_with_the_exchange(dial: 
     await passed
     assert exchange.error is None
     assert connection.is_reusable()
+
+
+async def test_the_rest_of_a_body_is_there_or_not() -> None:
+    body = StreamReader(None, 100)
+    body.feed_data(b"some")
+    assert body.rest() is None
+    body.feed_data(b"thing")
+    body.feed_eof()
+    assert await body.read(2) == b"so"
+    assert body.rest() == b"mething"
+    assert body.rest() == b""
+    assert body.at_eof()
+
+
+async def test_the_rest_of_a_broken_body_is_its_error() -> None:
+    body = StreamReader(None, 100)
+    body.feed_data(b"some")
+    body.feed_eof()
+    body.set_exception(ExchangeTimeout("read"))
+    with pytest.raises(ExchangeTimeout):
+        body.rest()
+
+
+async def test_what_must_be_decoded_is_not_there() -> None:
+    body = StreamReader(None, 100)
+    body.feed_data(gzip.compress(b"text"))
+    body.feed_eof()
+    decoded = DecodedStream(body, body_decoder("gzip"), limit=100)
+    assert decoded.rest() is None
+    assert await decoded.read() == b"text"

@@ -154,12 +154,17 @@ class BaseConnector(abc.ABC):
         """
         if self._closed:
             raise ClientConnectionError("the connector is closed")
-        connection = None if fresh else self._pool.take(key, self._loop.time())
-        if connection is None:
+        lease = None if fresh else self.take(key, self._loop.time())
+        if lease is None:
             return await self._acquire_slowly(key, timeout, trace=trace, fresh=fresh)
         if trace is not None:
-            await self._tell_or_give_back(trace, key, connection)
-        return Lease(self, key, connection, reused=True)
+            await self._tell_or_give_back(trace, key, lease.connection)
+        return lease
+
+    def take(self, key: ConnectionKey, now: float) -> Lease | None:
+        """An idle connection for `key`, None where there is none or others wait for one. `now` is the loop's time."""
+        connection = self._pool.take(key, now)
+        return None if connection is None else Lease(self, key, connection, reused=True)
 
     async def close(self) -> None:
         """Close every connection, turn waiters away, and wait until all transports are gone. A second call waits as
@@ -292,8 +297,12 @@ class BaseConnector(abc.ABC):
         if self._force_close or self._closed or not connection.is_reusable():
             connection.close()
             self._return_place(key, None)
-        else:
-            self._return_place(key, connection)
+            return
+        self._pool.release(key, connection, self._loop.time())
+        if self._pool.waiting:
+            self._settle()
+        if self._sweeper is None:
+            self._arm_sweeper()
 
     def _return_place(self, key: ConnectionKey, connection: DialedConnection | None) -> None:
         self._pool.release(key, None if self._closed else connection, self._loop.time())

@@ -68,14 +68,21 @@ class Journey:
         self._history: list[ClientResponse] = []
         self._strayed = False
 
-    async def run(self, body: object) -> ClientResponse:
-        """The final response, its history set. TooManyRedirects, the redirect errors, and whatever sending raises."""
+    def first_request(self, body: object, *, jar: AbstractCookieJar) -> ClientRequest:
+        """The request of the first hop, with the cookies of `jar`."""
+        head = self._head(jar)
+        return self._route.make_request(self.method, self.url, head, body)
+
+    async def run(self, body: object, *, first: ClientResponse | None = None) -> ClientResponse:
+        """The final response, its history set. TooManyRedirects, the redirect errors, and whatever sending raises.
+        `first` is the answer to the first hop where that has come."""
         request = None
         try:
             while True:
-                head = self._head()
+                head = self._head(self._route.jar)
                 request = self._route.make_request(self.method, self.url, head, body)
-                response = await self._route.handler(request)
+                response = await self._route.handler(request) if first is None else first
+                first = None
                 self._keep_cookies(response)
                 if self._route.hsts is not None and is_verified(request.ssl):
                     self._route.hsts.learn(response.url, response.headers.get(hdrs.STRICT_TRANSPORT_SECURITY))
@@ -94,7 +101,7 @@ class Journey:
             await response.close_when_sent(request.body)
         return response
 
-    def _head(self) -> CIMultiDict[str]:
+    def _head(self, jar: AbstractCookieJar) -> CIMultiDict[str]:
         route = self._route
         url, from_url = strip_auth_from_url(self.url if route.hsts is None else route.hsts.upgrade(self.url))
         headers = automatic_headers(self.headers, url, automatic=route.automatic, skip=route.skip_auto_headers)
@@ -109,7 +116,7 @@ class Journey:
             found = route.find_auth(url.raw_host or "", self._strayed)
             if found is not None:
                 headers[hdrs.AUTHORIZATION] = found
-        cookies = cookie_field(headers.get(hdrs.COOKIE), jar_field(route.jar, url), self._cookies)
+        cookies = cookie_field(headers.get(hdrs.COOKIE), jar_field(jar, url), self._cookies)
         if cookies:
             headers[hdrs.COOKIE] = cookies
         return headers

@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self, TypeVar
 class Ends(Protocol):
     """A response or a WebSocket: something that `async with` ends."""
 
-    async def __aenter__(self) -> Self: ...
+    def enter(self) -> Self: ...
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -42,10 +42,10 @@ class Pending(Coroutine[Any, Any, R]):  # Any: what coroutines exchange with the
         self._coroutine.close()
 
     async def __aenter__(self) -> R:
-        self._result = await self._coroutine
-        return await self._result.__aenter__()
+        result = self._result = await self._coroutine
+        return result.enter()
 
-    async def __aexit__(
+    def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._result.__aexit__(kind, error, trace)
+    ) -> Coroutine[Any, Any, None]:
+        return self._result.__aexit__(kind, error, trace)

@@ -35,11 +35,15 @@ C = TypeVar("C", bound=Pooled)
 W = TypeVar("W")
 
 
-class Idle(NamedTuple, Generic[C]):
-    """An idle connection and the time it became so."""
+class Account(Generic[C]):
+    """The connections of one key: how many are leased, and the idle ones with the time they became so, oldest
+    first."""
 
-    connection: C
-    since: float
+    __slots__ = ("idle", "leased")
+
+    def __init__(self) -> None:
+        self.idle: deque[tuple[C, float]] = deque()
+        self.leased = 0
 
 
 class Grant(NamedTuple, Generic[C, W]):
@@ -62,10 +66,9 @@ class Pool(Generic[C, W]):
     """The accounts. `limit` and `limit_per_host` are counts, 0 for none; `keepalive` is seconds."""
 
     __slots__ = (
-        "_idle",
+        "_accounts",
         "_idle_count",
         "_keepalive",
-        "_leased",
         "_leased_count",
         "_limit",
         "_limit_per_host",
@@ -76,9 +79,8 @@ class Pool(Generic[C, W]):
         self._limit = limit
         self._limit_per_host = limit_per_host
         self._keepalive = keepalive
-        self._idle: dict[ConnectionKey, deque[Idle[C]]] = {}
+        self._accounts: dict[ConnectionKey, Account[C]] = {}  # of the keys that have connections
         self._idle_count = 0
-        self._leased: dict[ConnectionKey, int] = {}
         self._leased_count = 0
         self._waiting: OrderedDict[ConnectionKey, deque[W]] = OrderedDict()
 
@@ -99,14 +101,16 @@ class Pool(Generic[C, W]):
     def take(self, key: ConnectionKey, now: float) -> C | None:
         """The hot path: an idle connection for `key`, leased, when nobody waits; else None. Leaves dead ones for
         `decide` to discard."""
-        queue = self._idle.get(key)
-        if queue is None or self._waiting:
+        account = self._accounts.get(key)
+        if account is None or not account.idle or self._waiting:
             return None
-        connection, since = queue[0]
+        connection, since = account.idle[0]
         if now - since > self._keepalive or not connection.is_reusable():
             return None
-        self._pop_oldest(key)
-        self._lease(key)
+        account.idle.popleft()
+        account.leased += 1
+        self._idle_count -= 1
+        self._leased_count += 1
         return connection
 
     def enqueue(self, key: ConnectionKey, waiter: W) -> None:
@@ -125,21 +129,22 @@ class Pool(Generic[C, W]):
 
     def release(self, key: ConnectionKey, connection: C | None, now: float) -> None:
         """A lease ends; `connection` is given when it can serve again."""
+        account = self._accounts[key]
+        account.leased -= 1
         self._leased_count -= 1
-        remaining = self._leased[key] - 1
-        if remaining:
-            self._leased[key] = remaining
-        else:
-            del self._leased[key]
         if connection is not None:
-            self._idle.setdefault(key, deque()).append(Idle(connection, now))
+            account.idle.append((connection, now))
             self._idle_count += 1
+        else:
+            self._forget_empty(key, account)
 
     def drain(self) -> tuple[list[C], list[W]]:
         """Empty the pool for good: the idle connections to close, and the waiters to turn away."""
-        connections = [idle.connection for queue in self._idle.values() for idle in queue]
+        connections = [connection for account in self._accounts.values() for connection, _ in account.idle]
         waiters = [waiter for queue in self._waiting.values() for waiter in queue]
-        self._idle.clear()
+        self._accounts = {key: account for key, account in self._accounts.items() if account.leased}
+        for account in self._accounts.values():
+            account.idle.clear()
         self._waiting.clear()
         self._idle_count = 0
         return connections, waiters
@@ -163,26 +168,26 @@ class Pool(Generic[C, W]):
         return decision
 
     def _discard_stale(self, now: float, decision: Decision[C, W]) -> None:
-        for key, queue in list(self._idle.items()):
-            kept: deque[Idle[C]] = deque()
-            for idle in queue:
-                if now - idle.since <= self._keepalive and idle.connection.is_reusable():
-                    kept.append(idle)
+        for key, account in list(self._accounts.items()):
+            kept: deque[tuple[C, float]] = deque()
+            for connection, since in account.idle:
+                if now - since <= self._keepalive and connection.is_reusable():
+                    kept.append((connection, since))
                 else:
-                    decision.discard.append(idle.connection)
+                    decision.discard.append(connection)
                     self._idle_count -= 1
-            if kept:
-                self._idle[key] = kept
-            else:
-                del self._idle[key]
+            account.idle = kept
+            self._forget_empty(key, account)
 
     def _grant_one(self, key: ConnectionKey, decision: Decision[C, W]) -> bool:
         connection: C | None = None
-        if key in self._idle:
-            connection = self._pop_oldest(key)
+        account = self._accounts.get(key)
+        if account is not None and account.idle:
+            connection = self._pop_oldest(account)
         elif not self._has_room(key) and not self._evict_for(key, decision):
             return False
-        self._lease(key)
+        self._accounts.setdefault(key, account or Account()).leased += 1
+        self._leased_count += 1
         queue = self._waiting[key]
         decision.grants.append(Grant(queue.popleft(), key, connection))
         if queue:
@@ -193,27 +198,30 @@ class Pool(Generic[C, W]):
 
     def _evict_for(self, key: ConnectionKey, decision: Decision[C, W]) -> bool:
         """Make room for `key` under the total limit by discarding the oldest idle connection to somewhere else."""
-        at_host_limit = self._limit_per_host and self._leased.get(key, 0) >= self._limit_per_host
+        own = self._accounts.get(key)
+        at_host_limit = self._limit_per_host and own is not None and own.leased >= self._limit_per_host
         if at_host_limit or not self._idle_count:
             return False
-        oldest = min(self._idle, key=lambda other: self._idle[other][0].since)
-        decision.discard.append(self._pop_oldest(oldest))
+        oldest, account = min(
+            ((other, account) for other, account in self._accounts.items() if account.idle),
+            key=lambda pair: pair[1].idle[0][1],
+        )
+        decision.discard.append(self._pop_oldest(account))
+        self._forget_empty(oldest, account)
         return True
 
-    def _pop_oldest(self, key: ConnectionKey) -> C:
-        queue = self._idle[key]
-        connection = queue.popleft().connection
+    def _pop_oldest(self, account: Account[C]) -> C:
+        connection, _ = account.idle.popleft()
         self._idle_count -= 1
-        if not queue:
-            del self._idle[key]
         return connection
 
-    def _lease(self, key: ConnectionKey) -> None:
-        self._leased[key] = self._leased.get(key, 0) + 1
-        self._leased_count += 1
+    def _forget_empty(self, key: ConnectionKey, account: Account[C]) -> None:
+        if not account.leased and not account.idle:
+            del self._accounts[key]
 
     def _has_room(self, key: ConnectionKey) -> bool:
-        per_host = self._leased.get(key, 0) + len(self._idle.get(key, ()))
+        account = self._accounts.get(key)
+        per_host = 0 if account is None else account.leased + len(account.idle)
         if self._limit_per_host and per_host >= self._limit_per_host:
             return False
         return not self._limit or self._leased_count + self._idle_count < self._limit

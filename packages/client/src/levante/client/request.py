@@ -1,6 +1,7 @@
 """One request, ready to be sent: its URL and head checked before anything is dialled, its automatic header fields,
 its body and how that is framed. `ClientRequest` is what middlewares see and may change. No I/O."""
 
+import copy
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -233,6 +234,12 @@ class ClientRequest:
     def sent_headers(self) -> CIMultiDict[str]:
         """The fields that leave with the request: `headers`, and for a proxy what only it may see."""
         return self.headers if self.proxies is None else headers_beyond(self.headers, self.via)
+
+    def with_headers(self, headers: CIMultiDict[str]) -> "ClientRequest":
+        """The same request with other header fields."""
+        other = copy.copy(self)
+        other.headers = headers
+        return other
 
     async def update_body(self, body: object) -> None:
         """Send `body` instead of the present one, which is closed. None: no body."""

@@ -2,6 +2,7 @@
 anything is dialled, arms the deadline, and runs the journey. The traces and the `raise_for_status` of the whole
 request, redirects included, happen here."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from multidict import CIMultiDict
@@ -15,7 +16,7 @@ from .connector import BaseConnector
 from .errors import InvalidUrlClientError
 from .journey import Journey, Route
 from .middlewares import ClientHandlerType, build_client_middlewares
-from .options import Arguments, Defaults, Query, StrOrURL, limits_with
+from .options import Arguments, Defaults, Query, RaiseForStatus, StrOrURL, limits_with
 from .proxies import ProxyRules, request_rules
 from .request import (
     ClientRequest,
@@ -36,17 +37,54 @@ from .tls import check_ssl_argument
 from .tracing import Trace, TraceRequestEndParams, TraceRequestExceptionParams, TraceRequestStartParams
 
 
+@dataclass(slots=True)
+class Begun:
+    """A request that is on its way: the first answer, and the time of the loop at which it began."""
+
+    response: ClientResponse
+    since: float
+
+
 async def perform(
-    defaults: Defaults, connector: BaseConnector, method: str, url: StrOrURL, args: Arguments
+    defaults: Defaults,
+    connector: BaseConnector,
+    method: str,
+    url: StrOrURL,
+    args: Arguments,
+    *,
+    begun: Begun | None = None,
 ) -> ClientResponse:
-    """Make one request."""
+    """Make one request, or go on with one whose first answer has come."""
+    if defaults.environment is not None:
+        await defaults.environment.refresh()
+    journey, sending, timeout = embark(args, defaults, connector, method, url)
+    body = _body(args.data, args.json, defaults)
+    response = await _run(journey, body, sending, timeout=timeout, defaults=defaults, begun=begun)
+    verdict = defaults.raise_for_status if args.raise_for_status is None else args.raise_for_status
+    if verdict is not False:
+        await judge(response, verdict)
+    if sending.max_body_size is not None:
+        refuse_announced(response, sending.max_body_size)
+    return response
+
+
+async def judge(response: ClientResponse, verdict: RaiseForStatus) -> None:
+    """Apply `raise_for_status` of a session or a request."""
+    if verdict is True:
+        response.raise_for_status()
+    elif verdict is not False:
+        await verdict(response)
+
+
+def embark(
+    args: Arguments, defaults: Defaults, connector: BaseConnector, method: str, url: StrOrURL
+) -> tuple[Journey, SendOptions, ClientTimeout]:
+    """Merge and check everything; the request can then set out."""
     timeout = _timeout(args.timeout, defaults)
     target = check_url(resolve_url(url, base=defaults.base_url, params=args.params), connector.allowed_schemes)
     trace = Trace(defaults.session, defaults.trace_configs, args.trace_request_ctx) if defaults.trace_configs else None
     sending = _send_options(args, defaults, connector, trace=trace)
     headers = merge_headers(defaults.headers, args.headers)
-    if defaults.environment is not None:
-        await defaults.environment.refresh()
     credentials = args.auth if args.auth is not None else defaults.auth
     journey = Journey(
         _route(args, defaults, sending, headers=headers, timeout=timeout),
@@ -56,15 +94,7 @@ async def perform(
         cookies=code_cookies(args.cookies) if args.cookies else {},
         auth=None if credentials is None else credentials.encode(),
     )
-    response = await _run(journey, _body(args.data, args.json, defaults), sending, timeout=timeout, defaults=defaults)
-    verdict = defaults.raise_for_status if args.raise_for_status is None else args.raise_for_status
-    if verdict is True:
-        response.raise_for_status()
-    elif verdict is not False:
-        await verdict(response)
-    if sending.max_body_size is not None:
-        refuse_announced(response, sending.max_body_size)
-    return response
+    return journey, sending, timeout
 
 
 def _timeout(given: ClientTimeout | None, defaults: Defaults) -> ClientTimeout:
@@ -163,16 +193,22 @@ def _proxy_rules(args: Arguments, defaults: Defaults, connector: BaseConnector) 
 
 
 async def _run(
-    journey: Journey, body: object, options: SendOptions, *, timeout: ClientTimeout, defaults: Defaults
-) -> ClientResponse:  # fmt: skip
+    journey: Journey,
+    body: object,
+    options: SendOptions,
+    *,
+    timeout: ClientTimeout,
+    defaults: Defaults,
+    begun: Begun | None,
+) -> ClientResponse:
     """Run the journey under its deadline, and tell the traces."""
-    trace = options.trace
-    deadline = defaults.deadlines.start(timeout)
+    trace, first = options.trace, None if begun is None else begun.response
+    deadline = defaults.deadlines.start(timeout, since=None if begun is None else begun.since)
     if deadline is None:
-        return await _traced(journey, body, trace)
+        return await _traced(journey, body, trace, first)
     try:
         with deadline:
-            response = await _traced(journey, body, trace)
+            response = await _traced(journey, body, trace, first)
     except BaseException:
         deadline.cancel()
         raise
@@ -180,9 +216,11 @@ async def _run(
     return response
 
 
-async def _traced(journey: Journey, body: object, trace: Trace | None) -> ClientResponse:
+async def _traced(
+    journey: Journey, body: object, trace: Trace | None, first: ClientResponse | None
+) -> ClientResponse:  # fmt: skip
     if trace is None:
-        return await journey.run(body)
+        return await journey.run(body, first=first)
     method, url, headers = journey.method, journey.url, journey.headers
     await trace.send(TraceRequestStartParams(method, url, headers))
     try:
@@ -211,9 +249,14 @@ def _body(data: Any, json: Any, defaults: Defaults) -> Any:  # Any: whatever a p
         return data
     if data is not None:
         raise ValueError("data= and json= exclude each other: give one of them")
+    return json_payload(json, defaults)
+
+
+def json_payload(value: Any, defaults: Defaults) -> JsonPayload | JsonBytesPayload:  # Any: whatever it serializes
+    """`value` as the session's serializer makes it."""
     if defaults.json_serialize_bytes is not None:
-        return JsonBytesPayload(json, dumps=defaults.json_serialize_bytes)
-    return JsonPayload(json, dumps=defaults.json_serialize)
+        return JsonBytesPayload(value, dumps=defaults.json_serialize_bytes)
+    return JsonPayload(value, dumps=defaults.json_serialize)
 
 
 def _handler(options: SendOptions, args: Arguments, defaults: Defaults, *, timeout: ClientTimeout) -> ClientHandlerType:

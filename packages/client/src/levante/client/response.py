@@ -59,6 +59,7 @@ class ClientResponse:
         head: ResponseHead,
         *,
         resolve_charset: CharsetResolver,
+        length: int | None = None,
     ) -> None:
         self.method = request.method
         self.status: int = head.status
@@ -67,6 +68,7 @@ class ClientResponse:
         self._transaction = transaction
         self._head = head
         self._resolve_charset = resolve_charset
+        self._length = length  # of the request's body, where its headers do not say so
         self._body: bytes | None = None
         self._history: tuple[ClientResponse, ...] = ()
         self._in_context = False
@@ -137,7 +139,12 @@ class ClientResponse:
     @property
     def request_info(self) -> RequestInfo:
         """What was asked on the last hop."""
-        return self._request.request_info
+        info = self._request.request_info
+        if self._length is None:
+            return info
+        headers = info.headers.copy()
+        headers[hdrs.CONTENT_LENGTH] = str(self._length)
+        return info._replace(headers=CIMultiDictProxy(headers))
 
     @property
     def history(self) -> "tuple[ClientResponse, ...]":
@@ -228,7 +235,8 @@ class ClientResponse:
             if self._released:
                 raise _read_too_late()
             try:
-                self._body = await self.content.read()
+                body = self.content.rest()
+                self._body = await self.content.read() if body is None else body
             except BaseException:
                 self.close()
                 raise
@@ -352,15 +360,21 @@ class ClientResponse:
         self._released = True
         await self._transaction.settle()
 
-    async def __aenter__(self) -> Self:
+    def enter(self) -> Self:
+        """As `async with` does."""
         self._in_context = True
         return self
+
+    async def __aenter__(self) -> Self:
+        return self.enter()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._in_context = False
-        await self.wait_for_close()
+        self._released = True
+        if not self._transaction.settled:
+            await self._transaction.settle()
 
     def set_history(self, history: "tuple[ClientResponse, ...]") -> None:
         """For the session: the redirects before this."""

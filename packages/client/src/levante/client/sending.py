@@ -24,6 +24,7 @@ from .bodywriter import BodyWriter
 from .connector import BaseConnector, Lease
 from .decoding import readable_body, response_decoder
 from .errors import ClientConnectionResetError, ClientConnectorError, ClientOSError, ServerDisconnectedError
+from .origin import ConnectionKey
 from .request import IDEMPOTENT_METHODS, ClientRequest
 from .response import CharsetResolver, ClientResponse
 from .tracing import (
@@ -56,6 +57,8 @@ class SendOptions:
 
 
 _USUAL_LIMITS = Limits()
+# The errors of a connection that is gone.
+_LOST = (ServerDisconnectedError, ClientOSError, ClientConnectionResetError)
 # Payloads whose `value` is the very bytes to send; a subclass of somebody else's may write something else.
 _PLAIN_BODIES = frozenset({BytesPayload, StringPayload, JsonPayload, JsonBytesPayload})
 
@@ -64,23 +67,30 @@ async def send(request: ClientRequest, options: SendOptions) -> ClientResponse:
     """Send `request` and return the response when its head is here. Errors are those of this package, ValueError for
     our own mistakes."""
     connector = options.connector
-    key = request.set_out()
-    if options.limits != _USUAL_LIMITS:
-        key = key._replace(limits=options.limits)
-    if options.lenient:
-        key = key._replace(lenient=True)
+    key = connection_key(request, options)
     fresh = request.needs_fresh_connection
     lease = await connector.acquire(key, request.timeout, trace=options.trace, fresh=fresh)
     try:
         return await _attempt(request, lease, options)
-    except (ServerDisconnectedError, ClientOSError, ClientConnectionResetError) as exc:
-        if not (options.transparent_retry and lease.reused and _may_repeat(request, exc)):
+    except _LOST as exc:
+        if not may_repeat(request, exc, lease, options):
             raise
     lease = await connector.acquire(key, request.timeout, trace=options.trace, fresh=True)
     return await _attempt(request, lease, options)
 
 
-def _may_repeat(request: ClientRequest, error: Exception) -> bool:
+def connection_key(request: ClientRequest, options: SendOptions) -> ConnectionKey:
+    """Which connections can carry `request` as `options` want it; decides on its proxy."""
+    key = request.set_out()
+    if options.limits != _USUAL_LIMITS:
+        key = key._replace(limits=options.limits)
+    return key._replace(lenient=True) if options.lenient else key
+
+
+def may_repeat(request: ClientRequest, error: Exception, lease: Lease, options: SendOptions) -> bool:
+    """Whether `request`, which failed by `error` on the connection of `lease`, may be sent again on a fresh one."""
+    if not (options.transparent_retry and lease.reused and isinstance(error, _LOST)):
+        return False
     if isinstance(error, ClientConnectorError) or request.method not in IDEMPOTENT_METHODS:
         return False
     # An incomplete head means that the server had begun to answer (hardening C59): its cause is not a plain disconnect.
@@ -97,7 +107,7 @@ async def _attempt(request: ClientRequest, lease: Lease, options: SendOptions) -
         exchange.read_timeout = request.timeout.sock_read
         sent = await _send_request(request, exchange, options)
         head = await _receive_head(exchange, sent.upload)
-        return _make_response(request, exchange, head, lease=lease, sent=sent, options=options)
+        return make_response(request, exchange, head, lease=lease, sent=sent, options=options)
     except BaseException as exc:
         if sent.upload is not None:
             sent.upload.cancel()
@@ -189,7 +199,7 @@ async def _receive_head(exchange: ClientExchange, upload: "asyncio.Task[None] | 
         answer.cancel()
 
 
-def _make_response(
+def make_response(
     request: ClientRequest,
     exchange: ClientExchange,
     head: ResponseHead,
@@ -197,7 +207,9 @@ def _make_response(
     lease: Lease,
     sent: Sent,
     options: SendOptions,
+    length: int | None = None,
 ) -> ClientResponse:
+    """The response whose `head` has come; it ends the lease. `length`: as for ClientResponse."""
     decoder = response_decoder(_codings(head)) if options.auto_decompress else None
     seen = _chunk_seen(request, options.trace)
     if options.max_body_size is not None:
@@ -206,7 +218,7 @@ def _make_response(
     transaction = Transaction(exchange, lease, sent=sent, content=content)
     if request.body is not None and not exchange.finished:
         transaction.stop_upload_at_eof()
-    response = ClientResponse(request, transaction, head, resolve_charset=options.resolve_charset)
+    response = ClientResponse(request, transaction, head, resolve_charset=options.resolve_charset, length=length)
     if head.status != 101:
         transaction.start()
     return response

@@ -27,7 +27,6 @@ from .environment import Environment
 from .hsts import HSTSStore
 from .middlewares import ClientMiddlewareType
 from .options import (
-    Arguments,
     Defaults,
     JSONBytesEncoder,
     JSONEncoder,
@@ -38,13 +37,14 @@ from .options import (
     limits_with,
 )
 from .pending import Pending
+from .plans import Plans
 from .proxies import ProxyMap, session_rules
 from .request import LooseHeaders, canonical_names, check_headers, check_version
-from .requesting import perform
 from .resilience import Resilience
 from .response import CharsetResolver, ClientResponse
 from .retry import Retry
 from .retrybudget import RetryBudget
+from .shortway import request as send
 from .tcpconnector import TCPConnector
 from .timeouts import DEFAULT_TIMEOUT, DEFAULT_WS_TIMEOUT, ClientTimeout, ClientWSTimeout, DeadlineWheel
 from .tls import SSLArgument, check_ssl_argument
@@ -200,6 +200,7 @@ class ClientSession:
                 ssl=None if proxy_ssl is None else check_ssl_argument(proxy_ssl),
                 environment=self._defaults.environment,
             )
+        self._plans = Plans(self._defaults)
         self._connector_owner = connector_owner
         self._source = traceback.extract_stack() if loop.get_debug() else None
         self._connector = TCPConnector() if connector is None else connector
@@ -327,36 +328,36 @@ class ClientSession:
 
         Raises the ClientError tree, TimeoutError, and ValueError or TypeError for arguments that cannot be sent.
         """
-        return Pending(self._request(method, url, options))
+        return Pending(send(self._plans, self._connector, method, url, options))
 
     def get(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> Pending[ClientResponse]:
         """GET `url`."""
-        return Pending(self._request("GET", url, options))
+        return Pending(send(self._plans, self._connector, "GET", url, options))
 
     def options(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> Pending[ClientResponse]:
         """OPTIONS `url`."""
-        return Pending(self._request("OPTIONS", url, options))
+        return Pending(send(self._plans, self._connector, "OPTIONS", url, options))
 
     def head(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> Pending[ClientResponse]:
         """HEAD `url`; redirects are not followed unless `allow_redirects=True`."""
         options.setdefault("allow_redirects", False)
-        return Pending(self._request("HEAD", url, options))
+        return Pending(send(self._plans, self._connector, "HEAD", url, options))
 
     def post(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> Pending[ClientResponse]:
         """POST to `url`."""
-        return Pending(self._request("POST", url, options))
+        return Pending(send(self._plans, self._connector, "POST", url, options))
 
     def put(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> Pending[ClientResponse]:
         """PUT to `url`."""
-        return Pending(self._request("PUT", url, options))
+        return Pending(send(self._plans, self._connector, "PUT", url, options))
 
     def patch(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> Pending[ClientResponse]:
         """PATCH `url`."""
-        return Pending(self._request("PATCH", url, options))
+        return Pending(send(self._plans, self._connector, "PATCH", url, options))
 
     def delete(self, url: StrOrURL, **options: Unpack[RequestOptions]) -> Pending[ClientResponse]:
         """DELETE `url`."""
-        return Pending(self._request("DELETE", url, options))
+        return Pending(send(self._plans, self._connector, "DELETE", url, options))
 
     def ws_connect(
         self,
@@ -417,12 +418,6 @@ class ClientSession:
                 server_hostname=server_hostname,
             )
         )
-
-    async def _request(self, method: str, url: StrOrURL, options: RequestOptions) -> ClientResponse:
-        connector = self._connector
-        if connector is None or connector.closed:
-            raise RuntimeError("the session is closed")
-        return await perform(self._defaults, connector, method, url, Arguments(**options))
 
 
 def request(

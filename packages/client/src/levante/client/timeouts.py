@@ -68,11 +68,12 @@ class DeadlineWheel:
         self._loop = loop
         self._buckets: dict[float, tuple[asyncio.TimerHandle, set[Deadline]]] = {}
 
-    def start(self, timeout: ClientTimeout) -> "Deadline | None":
-        """Arm the total timeout of one request; None when it has none."""
+    def start(self, timeout: ClientTimeout, *, since: float | None = None) -> "Deadline | None":
+        """Arm the total timeout of one request, which began at `since` (loop time; by default it begins now); None
+        when it has none."""
         if timeout.total is None:
             return None
-        when = self._loop.time() + timeout.total
+        when = (self._loop.time() if since is None else since) + timeout.total
         deadline = Deadline()
         if timeout.total <= timeout.ceil_threshold:
             deadline.handle = self._loop.call_at(when, deadline.expire)

@@ -58,6 +58,11 @@ class Transaction:
         """Whether the connection is no longer held."""
         return self.lease.ended
 
+    @property
+    def settled(self) -> bool:
+        """Whether settle() has nothing to wait for."""
+        return self.lease.ended and self.upload is None and self._closer is None
+
     def start(self) -> None:
         """Let the end of the exchange call us; it may have ended already."""
         self.exchange.on_done(self.complete)

@@ -27,8 +27,12 @@ def body_error(exc: BaseException) -> BaseException:
     """What a reader of a body sees instead of `exc`."""
     if isinstance(exc, ClientError):
         return exc
+    error: Exception
     if isinstance(exc, ExchangeTimeout):
-        error: ClientError = SocketTimeoutError("the server sent nothing for as long as sock_read allows")
+        if exc.phase == "total":
+            error = TimeoutError("the total timeout of the request passed while its body was read")
+        else:
+            error = SocketTimeoutError("the server sent nothing for as long as sock_read allows")
     elif isinstance(exc, ProtocolError):
         error = ClientPayloadError(f"the response body is not usable: {exc.message}")
     elif isinstance(exc, OSError):
@@ -46,6 +50,8 @@ def head_error(exc: Exception, request_info: RequestInfo) -> Exception:
     if isinstance(exc, LocalProtocolError):
         return ClientPayloadError(f"the request cannot be sent: {exc.message}")
     if isinstance(exc, ExchangeTimeout):
+        if exc.phase == "total":
+            return TimeoutError("the total timeout of the request has passed")
         return SocketTimeoutError("the server did not answer for as long as sock_read allows")
     if isinstance(exc, IncompleteMessage):
         return ServerDisconnectedError(f"the server closed the connection inside the head of its answer: {exc.message}")

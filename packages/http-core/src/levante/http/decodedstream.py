@@ -71,6 +71,11 @@ class DecodedStream(StreamReader):
             self._pull_at_once()
         return super().read_nowait(n)
 
+    def rest(self) -> bytes | None:
+        """None: decoding may take a thread."""
+        self._check("rest")
+        return None
+
     # Beneath.
 
     def _check(self, name: str) -> None:

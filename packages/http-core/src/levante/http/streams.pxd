@@ -30,6 +30,7 @@ cdef class StreamReader:
     cpdef exception(self)
     cpdef bint is_eof(self) except -1
     cpdef read_nowait(self, Py_ssize_t n=*)
+    cpdef rest(self)
     cdef bint _is_over(self, Py_ssize_t mark) except -1
     cdef _raise_marks(self, Py_ssize_t n)
     cdef _resume(self)

@@ -271,6 +271,13 @@ class StreamReader:
         self._check("read_nowait")
         return self._take(n)
 
+    def rest(self) -> bytes | None:
+        """All of the rest of the body if it has arrived, as from `read()` but without waiting; None if not. Raises as
+        `read()` does.
+        """
+        self._check("rest")
+        return self._take(-1) if self._eof else None
+
     def unread_data(self, data: bytes) -> None:
         """Put `data` back in front (deprecated: keep it at the caller instead)."""
         warnings.warn("unread_data() is deprecated; keep the bytes at the caller", DeprecationWarning, stacklevel=2)
