@@ -5,7 +5,6 @@ over TLS."""
 import asyncio
 import contextlib
 import hashlib
-import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -14,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import trustme
-from processes import free_port, tool, wait_until
-from servers import Program
+from processes import free_port, tool
+from servers import running
 
 from levante import client, web
 from levante.client import BasicAuth, ClientSession, TCPConnector
@@ -40,23 +39,6 @@ def certificates() -> Certificates:
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     return Certificates(server, trusting)
-
-
-def listening(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
-
-
-@contextlib.contextmanager
-def running(arguments: list[str], *, cwd: Path, port: int) -> Iterator[Program]:
-    program = Program(arguments, cwd=cwd)
-    try:
-        wait_until(f"{arguments[0]} listens", lambda: program.is_over() or listening(port))
-        assert not program.is_over(), program.log
-        yield program
-    finally:
-        program.close()
 
 
 @pytest.fixture(scope="module")

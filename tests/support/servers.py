@@ -2,6 +2,7 @@
 wrong.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -184,3 +185,22 @@ class Load:
                 connection = None
         if connection is not None:
             connection.close()
+
+
+def listening(port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def running(arguments: list[str], *, cwd: Path, port: int) -> Iterator[Program]:
+    """A server program, from when it listens on `port` until the block ends."""
+    program = Program(arguments, cwd=cwd)
+    try:
+        wait_until(f"{arguments[0]} listens", lambda: program.is_over() or listening(port))
+        assert not program.is_over(), program.log
+        yield program
+    finally:
+        program.close()

@@ -272,6 +272,16 @@ async def test_requests_that_want_something_else_are_passed_on(serve) -> None:
         assert (await get(session, server.url))[1] == b"5"
 
 
+async def test_a_limit_on_bodies_holds_for_stored_ones(serve) -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server = await serve(chunked + b"4\r\nbody\r\n0\r\n\r\n")
+    async with ClientSession(cache=Cache()) as session:
+        await get(session, server.url)
+        with pytest.raises(client.ResponseTooLarge):
+            await get(session, server.url, max_body_size=3)
+        assert (await get(session, server.url, max_body_size=4))[2] == "levante; hit"
+
+
 async def test_only_if_cached(serve) -> None:
     clock = Clock()
     server = await serve(answer("Cache-Control: max-age=60"))

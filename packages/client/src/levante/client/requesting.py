@@ -265,7 +265,9 @@ def _handler(options: SendOptions, args: Arguments, defaults: Defaults, *, timeo
 
     handler = resilient(last, defaults.resilience, retry=args.retry, timeout=timeout, trace=options.trace)
     if defaults.cache is not None:
-        reading = Reading(options.auto_decompress, options.limits.read_bufsize, options.resolve_charset)
+        reading = Reading(
+            options.auto_decompress, options.limits.read_bufsize, options.resolve_charset, options.max_body_size
+        )
         handler = defaults.cache.before(handler, reading)
     middlewares = defaults.middlewares if args.middlewares is None else args.middlewares
     return build_client_middlewares(handler, middlewares) if middlewares else handler

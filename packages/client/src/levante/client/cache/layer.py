@@ -46,6 +46,7 @@ class Reading:
     auto_decompress: bool
     limit: int
     resolve_charset: CharsetResolver
+    max_body_size: int | None = None
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
@@ -108,7 +109,7 @@ class Cache:
         head_of = _selector(request, reading)
         await self._written(key)
         entry = await self._storage.find(key, head_of)
-        if entry is None:
+        if entry is None or (reading.max_body_size is not None and len(entry.body) > reading.max_body_size):
             if "only-if-cached" in rules.control(request.headers):
                 return self._nothing(request, reading)
             return await self._fetch(request, handler, reading)
