@@ -273,12 +273,12 @@ async def test_time_for_a_tls_handshake(monkeypatch: pytest.MonkeyPatch) -> None
 
     async def accept(listener: socket.socket, wait: float) -> None:
         accepted, _ = await loop.sock_accept(listener)
-        with accepted:
+        try:
             await asyncio.sleep(wait)
-            try:
-                await loop.connect_accepted_socket(Answering, accepted, ssl=context)
-            except OSError:
-                pass  # the client has given up
+            await loop.connect_accepted_socket(Answering, accepted, ssl=context)
+        except BaseException:
+            accepted.close()
+            raise
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
@@ -292,6 +292,8 @@ async def test_time_for_a_tls_handshake(monkeypatch: pytest.MonkeyPatch) -> None
                 finally:
                     if seconds > TIME:
                         accepting.cancel()
+                    else:
+                        await accepting
                     await asyncio.wait([accepting])
 
             await check_time(ask, error=ConnectionTimeoutError)
