@@ -74,6 +74,9 @@ async def test_members_of_all_processes_are_counted(server: RedisServer, redis: 
             await counted(rooms, 1, "b:c")
             await counted(rooms, 0, "nobody")
         assert [rooms.count("a") for rooms in (one, two, three)] == [2, 3, 0]
+        await members(loopback, two, 1, "d")
+        await counted(three, 1, "d")
+        assert await three.presence("a") == 5
         one.leave(early[0], "a")
         early[1].abort()
         for rooms in (one, two, three):
