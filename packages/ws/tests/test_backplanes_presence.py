@@ -155,6 +155,30 @@ async def test_nobody_waits_for_a_redis_that_hangs(server: RedisServer, loopback
         await counted(one, 1)
 
 
+@pytest.mark.hardening("X18")
+async def test_who_leaves_while_redis_hangs_is_not_counted_when_it_goes_on(
+    server: RedisServer, loopback: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis has kept what it was told before."""
+    monkeypatch.setattr("levante.ws.backplanes.redis.REDIS_ANSWER", 0.2)
+    one, two = process(server), process(server)
+    async with one, two:
+        ours = await members(loopback, two, 1)
+        await members(loopback, two, 1, "b")
+        await counted(one, 1)
+        server.hang()
+        backplane: Any = two._backplane
+
+        async def has_noticed() -> bool:
+            return bool(backplane.outages)
+
+        await until(has_noticed)
+        two.leave(ours[0])
+        server.go_on()
+        await counted(one, 1, "b")
+        await counted(one, 0)
+
+
 async def test_a_thousand_changes_are_few_commands(server: RedisServer, redis: "Redis", loopback: Any) -> None:
     one, two = process(server), process(server)
     async with one, two:
