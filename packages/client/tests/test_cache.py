@@ -183,6 +183,14 @@ async def test_what_was_on_its_way_when_it_became_doubtful_is_not_kept(serve) ->
     assert [seen.method for seen in server.seen] == ["GET", "PUT", "GET"]
 
 
+async def test_two_that_are_read_at_once(serve, storage) -> None:
+    server = await serve(counted("Cache-Control: max-age=60"))
+    async with ClientSession(cache=Cache(storage)) as session:
+        bodies = [body for _, body, _ in await asyncio.gather(*(get(session, server.url) for _ in range(5)))]
+        assert sorted(bodies) == [b"1", b"2", b"3", b"4", b"5"], "misses at the same time are all sent"
+        assert (await get(session, server.url))[2] == "levante; hit"
+
+
 async def test_forget(serve) -> None:
     server = await serve(counted("Cache-Control: max-age=60"))
     async with ClientSession(cache=(cache := Cache())) as session:

@@ -13,6 +13,7 @@ from levante.client import (
     ClientTimeout,
     ExpiredDeadlineError,
     Retry,
+    SocketTimeoutError,
 )
 from levante.http import deadlines
 from levante.http.deadlines import DEADLINE_HEADER
@@ -92,6 +93,21 @@ async def test_a_deadline_that_runs_out_is_the_server_s_failure(serve) -> None:
             with deadlines.within(0.05), pytest.raises(ExpiredDeadlineError):
                 await session.get(server.url)
         with deadlines.within(5), pytest.raises(CircuitOpenError):
+            await session.get(server.url)
+
+
+async def test_one_that_ends_between_attempts_is_heeded_no_more(serve) -> None:
+    server = await serve(lambda seen: b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+    async with ClientSession(retry=Retry(wait=lambda _: 0, attempts=2)) as session:
+        with deadlines.within(5, holds=lambda: not server.seen):
+            await session.get(server.url)
+    assert [seen.value(DEADLINE_HEADER) is None for seen in server.seen] == [False, True]
+
+
+async def test_a_timeout_of_another_kind_stays_what_it_is(serve) -> None:
+    server = await serve(talk=hang)
+    async with ClientSession(timeout=ClientTimeout(sock_read=0.05)) as session:
+        with deadlines.within(5), pytest.raises(SocketTimeoutError):
             await session.get(server.url)
 
 

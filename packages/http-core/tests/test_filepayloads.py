@@ -1,5 +1,6 @@
 """Payloads that are read as they are sent."""
 
+import asyncio
 import io
 import os
 import threading
@@ -66,6 +67,33 @@ async def test_a_file_is_sent_from_where_it_stood_and_again(tmp_path: Path) -> N
 
 
 @pytest.mark.parity("C31")
+async def test_a_file_is_read_anew_while_a_thread_still_reads() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if not begun.is_set():
+                begun.set()
+                go_on.wait(20)
+            return super().read(size)
+
+    content = bytes(range(256)) * 4096
+    payload = IOBasePayload(Slow(content))
+    first = asyncio.create_task(payload.as_bytes())
+    await asyncio.to_thread(begun.wait, 20)
+    first.cancel()
+    second = asyncio.create_task(payload.as_bytes())
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    asyncio.get_running_loop().call_later(0.05, go_on.set)
+    assert await second == content
+
+    both = [asyncio.create_task(payload.as_bytes()) for _ in range(2)]
+    with pytest.raises(RuntimeError, match="twice at a time"):
+        await both[0]
+    assert await both[1] == content
+
+
 async def test_files_are_read_in_a_thread(tmp_path: Path) -> None:
     threads = set()
 

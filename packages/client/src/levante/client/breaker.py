@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 
 from yarl import URL
 
@@ -157,21 +158,21 @@ class CircuitBreaker:
         loop's time `ends` or later is the timeout of the request."""
         call = self._begin(request.url.origin())
         loop = asyncio.get_running_loop()
-        timer = None if self._slow is None else loop.call_later(self._slow, self._count, call, True)
+        timer = None if self._slow is None else loop.call_later(self._slow, partial(self._count, call, failed=True))
         try:
             response = await handler(request)
         except (ClientConnectionError, TimeoutError) as error:
             if isinstance(error, DeadlineExceeded):
                 self._forget(call)
             else:
-                self._count(call, True)
+                self._count(call, failed=True)
             raise
         except asyncio.CancelledError:
             if ends is not None and loop.time() >= ends:
-                self._count(call, True)
+                self._count(call, failed=True)
             raise
         else:
-            self._count(call, response.status in self._statuses)
+            self._count(call, failed=response.status in self._statuses)
             return response
         finally:
             self._forget(call)
@@ -194,7 +195,7 @@ class CircuitBreaker:
             circuit.probing += 1
         return _Call(circuit, circuit.period)
 
-    def _count(self, call: _Call, failed: bool) -> None:
+    def _count(self, call: _Call, *, failed: bool) -> None:
         circuit = call.circuit
         if call.counted:
             return

@@ -22,6 +22,8 @@ async def send_in_time(request: ClientRequest, handler: ClientHandlerType, *, he
     none). ExpiredDeadlineError when there is none, and when it runs out."""
     left = remaining()
     if left is None:
+        if header is not None:
+            request.headers.popall(header, None)  # of an attempt before this one
         return await handler(request)
     if left <= 0:
         raise ExpiredDeadlineError(-left)

@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import stat
+import threading
 from collections.abc import AsyncGenerator, AsyncIterable
 from pathlib import PurePath
 from typing import IO, Any, ClassVar
@@ -40,6 +41,8 @@ class IOBasePayload(Payload):
             self.set_content_disposition(disposition, filename=filename)
         self._seekable = bool(value.seekable())
         self._start = value.tell() if self._seekable else 0
+        self._turn = 0
+        self._reading = threading.Lock()
 
     @property
     def size(self) -> int | None:
@@ -65,11 +68,13 @@ class IOBasePayload(Payload):
             raise RuntimeError("the file was sent already and cannot seek back; make a new payload")
         self._consumed = not self._seekable
         rewind = self._seekable
+        self._turn += 1
+        turn = self._turn
         while True:
             if self._reads_in_thread:
-                data = await asyncio.get_running_loop().run_in_executor(None, self._read, rewind)
+                data = await asyncio.get_running_loop().run_in_executor(None, self._read, turn, rewind)
             else:
-                data = self._read(rewind)
+                data = self._read(turn, rewind)
             if not data:
                 return
             rewind = False
@@ -80,10 +85,15 @@ class IOBasePayload(Payload):
         if not self._value.closed:
             await asyncio.get_running_loop().run_in_executor(None, self._value.close)
 
-    def _read(self, rewind: bool) -> bytes:
-        if rewind:
-            self._value.seek(self._start)
-        return self._to_bytes(self._value.read(FILE_CHUNK))
+    def _read(self, turn: int, rewind: bool) -> bytes:
+        """The next piece, for the iteration number `turn`. One that was given up may have a thread that still reads:
+        that ends before the next iteration begins, or does not begin."""
+        with self._reading:
+            if turn != self._turn:
+                raise RuntimeError("the file is being read anew: one payload cannot be sent twice at a time")
+            if rewind:
+                self._value.seek(self._start)
+            return self._to_bytes(self._value.read(FILE_CHUNK))
 
     def _to_bytes(self, data: Any) -> bytes:
         return bytes(data) if data is not None else b""
