@@ -189,3 +189,118 @@ def test_the_accounts_never_drift() -> None:
                 held.append((grant.key, grant.connection or Link()))
         assert granted == asked
         assert not pool.waiting
+
+
+# Connections that carry several leases at once.
+
+
+def shared(pool: Pool[Link, str], key: ConnectionKey = A, *, capacity: int = 3) -> Link:
+    """A connection that was dialled, and turns out to carry so many."""
+    assert ask(pool, key, "first") == [("first", None)]
+    link = Link()
+    pool.share(key, link, capacity)
+    return link
+
+
+def test_a_shared_connection_is_leased_while_it_has_room_and_counts_once() -> None:
+    pool = make(limit=1)
+    link = shared(pool)
+    assert pool.take(A, 1.0) is link
+    assert ask(pool, A, "third") == [("third", link)]
+    assert (pool.leased_count, pool.idle_count) == (1, 0)
+    assert ask(pool, A, "fourth") == []
+    assert pool.take(A, 1.0) is None
+    pool.release(A, link, 2.0)
+    assert [(grant.waiter, grant.connection) for grant in pool.decide(2.0).grants] == [("fourth", link)]
+    for _ in range(3):
+        pool.release(A, link, 3.0)
+    assert (pool.leased_count, pool.idle_count) == (0, 1)
+    assert pool.take(A, 4.0) is link
+    assert pool.take(A, 4.0) is link
+    assert (pool.leased_count, pool.idle_count) == (1, 0)
+
+
+def test_sharing_lets_waiters_in_and_others_are_dialled_when_it_is_full() -> None:
+    pool = make(limit=2)
+    ask(pool, A, "first")
+    ask(pool, A, "second")
+    link = Link()
+    pool.release(A, None, 0.0)
+    for waiter in ("third", "fourth", "fifth", "sixth"):
+        pool.enqueue(A, waiter)
+    pool.share(A, link, 2)
+    assert [(grant.waiter, grant.connection) for grant in pool.decide(0.0).grants] == [
+        ("third", link),
+        ("fourth", None),
+    ]
+    pool.share(A, link, 4)
+    assert [(grant.waiter, grant.connection) for grant in pool.decide(0.0).grants] == [("fifth", link), ("sixth", link)]
+    pool.share(A, link, 1)  # the peer allows less by now: nobody is thrown out, and nobody gets in
+    assert ask(pool, A, "seventh") == []
+    with pytest.raises(ValueError, match="capacity=0"):
+        pool.share(A, link, 0)
+
+
+def test_a_shared_connection_that_ends_gives_its_one_place_back_with_its_last_lease() -> None:
+    pool = make(limit=1)
+    link = shared(pool)
+    assert pool.take(A, 1.0) is link
+    link.alive = False
+    assert pool.take(A, 1.0) is None
+    assert ask(pool, A, "waiting") == []
+    pool.lose(A, link)
+    assert (pool.leased_count, pool.decide(1.0).grants) == (1, [])
+    pool.lose(A, link)
+    assert [(grant.waiter, grant.connection) for grant in pool.decide(1.0).grants] == [("waiting", None)]
+    pool.release(A, None, 2.0)
+    assert not pool._accounts
+
+
+@pytest.mark.parametrize("end", ["expires", "is evicted", "is drained"])
+def test_an_idle_connection_that_was_shared_is_forgotten(end: str) -> None:
+    pool = make(limit=1)
+    link = shared(pool)
+    pool.release(A, link, 0.0)
+    if end == "expires":
+        assert pool.take(A, 11.0) is None
+        assert pool.decide(11.0).discard == [link]
+    elif end == "is evicted":
+        pool.enqueue(B, "b")
+        assert pool.decide(1.0).discard == [link]
+        pool.release(B, None, 1.0)
+    else:
+        assert pool.drain() == ([link], [])
+    assert not pool._accounts
+    assert ask(pool, A, "again", 12.0) == [("again", None)]
+
+
+def test_any_order_of_shared_leases_keeps_the_accounts() -> None:
+    chance = random.Random(7)
+    for _ in range(200):
+        pool, held, queued = make(limit=3), [], 0
+        links: dict[Link, int] = {}
+        for step in range(60):
+            if chance.random() < 0.6:
+                pool.enqueue(chance.choice((A, B)), str(step))
+                queued += 1
+            elif held:
+                key, link = held.pop(chance.randrange(len(held)))
+                links[link] -= 1
+                (pool.release(key, link, 0.0) if link.alive else pool.lose(key, link))
+            if held and chance.random() < 0.05:
+                held[0][1].alive = False
+            decision = pool.decide(0.0)
+            for link in decision.discard:
+                assert links.pop(link) == 0
+            for grant in decision.grants:
+                link = grant.connection or Link()
+                if grant.connection is None:
+                    pool.share(grant.key, link, 2)
+                links[link] = links.get(link, 0) + 1
+                assert links[link] <= 2
+                held.append((grant.key, link))
+                queued -= 1
+            used = {link for _, link in held}
+            assert pool.leased_count == len(used) <= 3
+            assert pool.leased_count + pool.idle_count <= 3
+            assert pool.waiting is (queued > 0)

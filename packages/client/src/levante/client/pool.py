@@ -9,6 +9,9 @@ a holder that fails to use it gives it back with `release`.
 Fairness: first come, first served per key, and the keys take turns, so that one busy host cannot starve the others.
 `limit` bounds all open connections, idle ones included: an idle connection to another host is closed when its place
 is needed.
+
+A connection has one lease at a time, unless `share` says that it can carry several (the streams of HTTP/2): then it is
+leased again as long as it has room, before others are dialled, and counts as one connection.
 """
 
 from collections import OrderedDict, deque
@@ -35,15 +38,32 @@ C = TypeVar("C", bound=Pooled)
 W = TypeVar("W")
 
 
-class Account(Generic[C]):
-    """The connections of one key: how many are leased, and the idle ones with the time they became so, oldest
-    first."""
+@dataclass(slots=True)
+class Shares:
+    """How many leases a connection can carry at once, and how many it does."""
 
-    __slots__ = ("idle", "leased")
+    capacity: int
+    leases: int = 1
+
+
+class Account(Generic[C]):
+    """The connections of one key: how many are leased, the idle ones with the time they became so, oldest first, and
+    those that can be leased more than once."""
+
+    __slots__ = ("idle", "leased", "shared")
 
     def __init__(self) -> None:
         self.idle: deque[tuple[C, float]] = deque()
         self.leased = 0
+        self.shared: dict[C, Shares] = {}
+
+    def lease_shared(self) -> C | None:
+        """One more lease on a connection that is leased and has room; None where there is none."""
+        for connection, shares in self.shared.items():
+            if 0 < shares.leases < shares.capacity and connection.is_reusable():
+                shares.leases += 1
+                return connection
+        return None
 
 
 class Grant(NamedTuple, Generic[C, W]):
@@ -102,7 +122,11 @@ class Pool(Generic[C, W]):
         """The hot path: an idle connection for `key`, leased, when nobody waits; else None. Leaves dead ones for
         `decide` to discard."""
         account = self._accounts.get(key)
-        if account is None or not account.idle or self._waiting:
+        if account is None or self._waiting:
+            return None
+        if account.shared:
+            return self._take_shared(account, now)
+        if not account.idle:
             return None
         connection, since = account.idle[0]
         if now - since > self._keepalive or not connection.is_reusable():
@@ -112,6 +136,35 @@ class Pool(Generic[C, W]):
         self._idle_count -= 1
         self._leased_count += 1
         return connection
+
+    def _take_shared(self, account: Account[C], now: float) -> C | None:
+        connection = account.lease_shared()
+        if connection is None and account.idle:
+            oldest, since = account.idle[0]
+            if now - since <= self._keepalive and oldest.is_reusable():
+                self._lease_idle(account)
+                connection = oldest
+        return connection
+
+    def share(self, key: ConnectionKey, connection: C, capacity: int) -> None:
+        """`connection`, which is leased, can carry `capacity` leases at once, from now on; call `decide` then, for
+        waiters may have got room. ValueError below 1."""
+        if capacity < 1:
+            raise ValueError(f"a connection that is leased carries one request at least, got capacity={capacity}")
+        shared = self._accounts[key].shared
+        if connection in shared:
+            shared[connection].capacity = capacity
+        else:
+            shared[connection] = Shares(capacity)
+
+    def lose(self, key: ConnectionKey, connection: C) -> None:
+        """A lease on a connection that was shared ends, and the connection can serve no more."""
+        account = self._accounts[key]
+        shares = account.shared[connection]
+        shares.leases -= 1
+        if not shares.leases:
+            del account.shared[connection]
+            self.release(key, None, 0.0)
 
     def enqueue(self, key: ConnectionKey, waiter: W) -> None:
         """`waiter` wants a connection for `key`."""
@@ -130,6 +183,11 @@ class Pool(Generic[C, W]):
     def release(self, key: ConnectionKey, connection: C | None, now: float) -> None:
         """A lease ends; `connection` is given when it can serve again."""
         account = self._accounts[key]
+        if account.shared and connection is not None and connection in account.shared:
+            shares = account.shared[connection]
+            shares.leases -= 1
+            if shares.leases:
+                return
         account.leased -= 1
         self._leased_count -= 1
         if connection is not None:
@@ -144,6 +202,8 @@ class Pool(Generic[C, W]):
         waiters = [waiter for queue in self._waiting.values() for waiter in queue]
         self._accounts = {key: account for key, account in self._accounts.items() if account.leased}
         for account in self._accounts.values():
+            for connection, _ in account.idle:
+                account.shared.pop(connection, None)
             account.idle.clear()
         self._waiting.clear()
         self._idle_count = 0
@@ -175,19 +235,22 @@ class Pool(Generic[C, W]):
                     kept.append((connection, since))
                 else:
                     decision.discard.append(connection)
+                    account.shared.pop(connection, None)
                     self._idle_count -= 1
             account.idle = kept
             self._forget_empty(key, account)
 
     def _grant_one(self, key: ConnectionKey, decision: Decision[C, W]) -> bool:
-        connection: C | None = None
         account = self._accounts.get(key)
-        if account is not None and account.idle:
-            connection = self._pop_oldest(account)
-        elif not self._has_room(key) and not self._evict_for(key, decision):
-            return False
-        self._accounts.setdefault(key, account or Account()).leased += 1
-        self._leased_count += 1
+        connection = None if account is None else account.lease_shared()
+        if connection is None:
+            if account is not None and account.idle:
+                connection = self._lease_idle(account)
+            elif self._has_room(key) or self._evict_for(key, decision):
+                self._accounts.setdefault(key, account or Account()).leased += 1
+                self._leased_count += 1
+            else:
+                return False
         queue = self._waiting[key]
         decision.grants.append(Grant(queue.popleft(), key, connection))
         if queue:
@@ -206,13 +269,20 @@ class Pool(Generic[C, W]):
             ((other, account) for other, account in self._accounts.items() if account.idle),
             key=lambda pair: pair[1].idle[0][1],
         )
-        decision.discard.append(self._pop_oldest(account))
+        connection, _ = account.idle.popleft()
+        self._idle_count -= 1
+        account.shared.pop(connection, None)
+        decision.discard.append(connection)
         self._forget_empty(oldest, account)
         return True
 
-    def _pop_oldest(self, account: Account[C]) -> C:
+    def _lease_idle(self, account: Account[C]) -> C:
         connection, _ = account.idle.popleft()
+        if connection in account.shared:
+            account.shared[connection].leases = 1
+        account.leased += 1
         self._idle_count -= 1
+        self._leased_count += 1
         return connection
 
     def _forget_empty(self, key: ConnectionKey, account: Account[C]) -> None:
