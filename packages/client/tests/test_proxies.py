@@ -190,6 +190,30 @@ def test_credentials_belong_to_their_proxy() -> None:
 
 
 @pytest.mark.parity("C18")
+@pytest.mark.hardening("C54")
+def test_fields_belong_to_their_proxy() -> None:
+    url, mine = URL("http://o/"), (("X-Token", "secret"),)
+    for session in (
+        session_rules(proxy="http://one:1", fields=mine),
+        session_rules(proxies={"all": "http://one:1"}, fields=mine),
+    ):
+        assert session.choose(url).fields == mine
+        assert request_rules(session, proxy="http://two:1").choose(url).fields == ()
+        assert request_rules(session, proxies={"all": "http://two:1"}).choose(url).fields == ()
+        assert request_rules(session, proxies={"https": "http://two:1"}).choose(url).fields == mine
+        assert request_rules(session, fields=(("A", "b"),)).choose(url).fields == (("A", "b"),)
+        assert request_rules(session, fields=()).choose(url).fields == ()
+        assert request_rules(session, ssl=False).choose(url) == session.choose(url)._replace(ssl=False)
+    assert request_rules(session_rules(fields=mine), proxy="http://two:1").choose(url).fields == mine
+    assert (
+        request_rules(session_rules(proxy="http://one:1", fields=mine), proxy="http://one:1").choose(url).fields == mine
+    )
+    assert session_rules(environment=Surroundings("http://env:1"), fields=mine).choose(url).fields == mine
+    inherited = request_rules(session_rules(ssl=False), proxy="http://two:1")
+    assert inherited.choose(url).ssl is False
+
+
+@pytest.mark.parity("C18")
 def test_arguments_that_exclude_each_other() -> None:
     nothing = ProxyRules()
     with pytest.raises(ValueError, match="proxies="):

@@ -176,10 +176,10 @@ class TrustedEnvironment(Protocol):
 
 class ProxyRules:
     """Which proxy the hops of a request go through. `proxy` and `table` are the request's own or the session's,
-    `beneath` are the session's rules below those of a request. `auth` is for proxies that requests name, `fields` and
-    `ssl` are for whichever is chosen."""
+    `beneath` are the session's rules below those of a request. `auth` is for proxies that requests name; `fields` and
+    `ssl` are for the proxies of these rules, `override` are the fields for those from beneath, too."""
 
-    __slots__ = ("_beneath", "_table", "auth", "environment", "fields", "proxy", "ssl")
+    __slots__ = ("_beneath", "_override", "_table", "auth", "environment", "fields", "proxy", "ssl")
 
     def __init__(
         self,
@@ -190,6 +190,7 @@ class ProxyRules:
         fields: Fields = (),
         ssl: SSLArgument | None = None,
         beneath: "ProxyRules | None" = None,
+        override: Fields | None = None,
         environment: TrustedEnvironment | None = None,
     ) -> None:
         self.proxy = proxy
@@ -198,6 +199,7 @@ class ProxyRules:
         self.ssl = ssl
         self._table = table
         self._beneath = beneath
+        self._override = override
         self.environment: TrustedEnvironment | None = environment if beneath is None else beneath.environment
 
     @property
@@ -213,7 +215,7 @@ class ProxyRules:
         _, proxy = self.decide(url)
         if proxy is None:
             return None
-        fields, auth = self.fields, proxy.auth
+        fields, auth = proxy.fields, proxy.auth
         if auth is None and self.environment is not None:
             auth = self.environment.credentials(proxy.host)
         given = () if headers is None else headers.getall(PROXY_AUTHORIZATION, ())
@@ -221,21 +223,34 @@ class ProxyRules:
             kept = [field for field in fields if field[0].lower() != "proxy-authorization"]
             fields = (*kept, *((PROXY_AUTHORIZATION, value) for value in given))
         if proxy.is_socks:
-            return proxy._replace(auth=auth, tunnel=True)
-        return Proxy(proxy.url, auth, fields, self.ssl, tunnel=url.scheme != "http")
+            return Proxy(proxy.url, auth, tunnel=True)
+        return proxy._replace(auth=auth, fields=fields, tunnel=url.scheme != "http")
 
     def decide(self, url: URL) -> Choice:
         """What the rules say about `url`, credentials and fields aside."""
         if self.proxy is not None:
-            return True, self.proxy
+            return True, self._dressed(self.proxy)
         if self._table is not None:
-            choice = self._table.look_up(url)
-            if choice[0]:
-                return choice
+            decided, proxy = self._table.look_up(url)
+            if decided:
+                return True, self._dressed(proxy)
         if self._beneath is not None:
-            return self._beneath.decide(url)
+            decided, proxy = self._beneath.decide(url)
+            if proxy is not None and self._override is not None:
+                proxy = proxy._replace(fields=self._override)
+            return decided, None if proxy is None else proxy._replace(ssl=self.ssl)
         named = None if self.environment is None else self.environment.proxy_for(url)
-        return UNDECIDED if named is None else (True, parse_proxy(named))
+        return UNDECIDED if named is None else (True, self._dressed(parse_proxy(named)))
+
+    def _dressed(self, proxy: Proxy | None) -> Proxy | None:
+        return None if proxy is None else proxy._replace(fields=self.fields, ssl=self.ssl)
+
+    def lends_to(self, proxy: Proxy) -> bool:
+        """Whether what the session has for its proxies is meant for `proxy`, which a request names: when the session
+        names none itself, or the same."""
+        if self.proxy is not None:
+            return self.proxy.url == proxy.url
+        return self._table is None
 
 
 def session_rules(
@@ -268,23 +283,23 @@ def request_rules(
     ssl: SSLArgument | None = None,
 ) -> ProxyRules:
     """The rules of one request over those of its session, None of an argument meaning the session's. The session's
-    credentials go to a proxy that the request names only if the session names no other one. ValueError as for
-    `session_rules`, and for credentials without a proxy to send them to."""
+    credentials and fields go to a proxy that the request names only if the session names no other one. ValueError as
+    for `session_rules`, and for credentials without a proxy to send them to."""
     one = None
     if proxy is not None:
         one = parse_proxy(proxy, _checked_auth(auth))
-        if one.auth is None and session.proxy is None:
-            one = one._replace(auth=session.auth)
-        elif one.auth is None and session.proxy is not None and session.proxy.url == one.url:
-            one = one._replace(auth=session.proxy.auth)
+        if one.auth is None and session.lends_to(one):
+            one = one._replace(auth=session.auth if session.proxy is None else session.proxy.auth)
     elif auth is not None and proxies is None:
         if session.proxy is None:
             raise ValueError("proxy_auth= belongs to proxy=, and neither the request nor the session has that")
         one = session.proxy._replace(auth=_checked_auth(auth))
+    lent = session.fields if one is not None and session.lends_to(one) else ()
     return ProxyRules(
         proxy=one,
         table=_table(proxies, proxy=proxy, auth=auth),
-        fields=session.fields if fields is None else fields,
+        fields=lent if fields is None else fields,
+        override=fields,
         ssl=session.ssl if ssl is None else ssl,
         beneath=session,
     )

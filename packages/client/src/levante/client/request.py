@@ -214,7 +214,8 @@ class ClientRequest:
     @property
     def proxy_headers(self) -> Fields:
         """The fields that were given for the proxy."""
-        return () if self.proxies is None else self.proxies.fields
+        chosen = None if self.proxies is None else self.proxies.choose(self.url)
+        return () if chosen is None else chosen.fields
 
     def set_out(self) -> ConnectionKey:
         """Decide, from `url` as it is now, by way of which proxy the request goes, and return the key of the
