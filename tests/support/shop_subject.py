@@ -7,6 +7,7 @@ the process may have open, and how large they may be; "logs", for an access log.
 """
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -158,8 +159,10 @@ async def noticed(request: web.Request) -> web.Response:
 @web.never_shed
 async def facts(request: web.Request) -> web.Response:
     server = server_of(request)
+    gc.collect()
     return web.json_response(
         {
+            "blocks": sys.getallocatedblocks(),
             "rss": int(Path("/proc/self/statm").read_text().split()[1]) * PAGE,
             "fds": len(list(Path("/proc/self/fd").iterdir())),
             "tasks": len(asyncio.all_tasks()),
