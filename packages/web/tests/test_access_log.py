@@ -74,6 +74,53 @@ async def test_a_line_for_each_response(serve: Any, caplog: pytest.LogCaptureFix
     assert re.fullmatch(r"200 GET /a HTTP/1.1 \d{3}", caplog.records[-1].message)
 
 
+@pytest.mark.parity("S57", "S62")
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_cancelled_handler_leaves_a_line(serve: Any, caplog: pytest.LogCaptureFixture, begun: bool) -> None:
+    """499 where its client has gone, whether or not it had seen the beginning of a response."""
+    entered = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        if begun:
+            await response.prepare(request)
+            await response.write(b"x")
+        entered.set()
+        await asyncio.sleep(1000)
+        raise AssertionError
+
+    caplog.set_level(logging.INFO, "levante.access")
+    served = await serve(handler, access_log_format="%s %r", handler_cancellation=True)
+    peer = await served.connect()
+    await peer.send(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+    await entered.wait()
+    peer.reset()
+    async with asyncio.timeout(10):
+        while not caplog.records:
+            await asyncio.sleep(0.01)
+    assert [record.message for record in caplog.records] == ["499 GET /a HTTP/1.1"]
+
+
+@pytest.mark.parity("S56", "S62")
+async def test_a_handler_that_is_cancelled_at_shutdown_leaves_a_line(
+    serve: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    entered = asyncio.Event()
+
+    async def handler(_: web.Request) -> web.Response:
+        entered.set()
+        await asyncio.sleep(1000)
+        raise AssertionError
+
+    caplog.set_level(logging.INFO, "levante.access")
+    served = await serve(handler, access_log_format="%s %r", shutdown_timeout=0.1)
+    peer = await served.connect()
+    await peer.send(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+    await entered.wait()
+    await served.runner.cleanup()
+    assert [record.message for record in caplog.records if record.name == "levante.access"] == ["503 GET /a HTTP/1.1"]
+
+
 @pytest.mark.parity("S62")
 async def test_a_disabled_log_is_not_called(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     async def handler(request: web.Request) -> web.Response:

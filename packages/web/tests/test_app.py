@@ -1,6 +1,7 @@
 import asyncio
 import contextvars
 import gc
+import io
 import logging
 import warnings
 from functools import partial
@@ -377,29 +378,61 @@ async def test_a_failing_signal_is_500(serve: Any) -> None:
     assert (answer.status, answer.text) == (500, "500 Internal Server Error\n")
 
 
-@pytest.mark.parity("S48")
-async def test_what_is_seen_before_the_head_is_sent(serve: Any) -> None:
-    """The headers of the response, in full; those of the connection are added below, and can be set before."""
+@pytest.mark.parity("S48", "S30")
+@pytest.mark.parametrize("given", [{}, {"text": "at first"}, {"status": 204}])
+async def test_a_body_given_before_the_head_is_sent_has_its_type(serve: Any, given: dict[str, Any]) -> None:
+    async def give(request: web.Request, response: web.StreamResponse) -> None:
+        assert isinstance(response, web.Response)
+        response.set_status(200)
+        response.body = b"a body"
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(**given)
+
+    app = web.Application()
+    app.on_response_prepare.append(give)
+    app.router.add_get("/", handler)
+    answer = await (await serve(app)).get("/")
+    kind = "text/plain; charset=utf-8" if "text" in given else "application/octet-stream"
+    assert (answer.body, answer.headers.getall("Content-Type")) == (b"a body", [kind])
+
+
+@pytest.mark.parity("S48", "S30")
+@pytest.mark.parametrize("path", ["/text", "/stream", "/payload", "/missing"])
+@pytest.mark.parametrize("server_header", ["ours", ""])
+async def test_what_is_seen_before_the_head_is_sent(serve: Any, path: str, server_header: str) -> None:
+    """The headers of the response with Date and Server; framing and Connection are added below."""
     seen: list[dict[str, str]] = []
 
     async def look(request: web.Request, response: web.StreamResponse) -> None:
         seen.append(dict(response.headers))
-        response.headers["Server"] = "mine"
+        match request.query_string:
+            case "replace":
+                response.headers["Server"] = "mine"
+            case "remove":
+                response.headers.popall("Server", None)
+                del response.headers["Date"]
 
-    async def streams(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == "/text":
+            return web.Response(text="x")
+        if request.path == "/payload":
+            return web.Response(body=io.BytesIO(b"x"), content_type="text/plain", charset="utf-8")
+        response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
         await response.prepare(request)
         await response.write(b"x")
         return response
 
-    async def text(request: web.Request) -> web.Response:
-        return web.Response(text="x")
-
     app = web.Application()
     app.on_response_prepare.append(look)
-    app.router.add_get("/stream", streams)
-    app.router.add_get("/text", text)
-    served = await serve(app, server_header="")
-    for path in ("/stream", "/text"):
-        assert (await served.get(path)).headers.getall("Server") == ["mine"]
-    assert seen == [{"Content-Type": "application/octet-stream"}, {"Content-Type": "text/plain; charset=utf-8"}]
+    for each in ("/text", "/stream", "/payload"):
+        app.router.add_get(each, answer)
+    served = await serve(app, server_header=server_header)
+    peer = await served.connect()  # one connection: what one response leaves out is there in the next
+    for query, servers in (("replace", ["mine"]), ("remove", []), ("", [server_header] if server_header else [])):
+        headers = (await peer.request("GET", f"{path}?{query}")).headers
+        assert headers.getall("Server", []) == servers
+        assert len(headers.getall("Date")) == 1
+        assert seen[-1].pop("Date")
+        given = {"Server": server_header} if server_header else {}
+        assert seen[-1] == {"Content-Type": "text/plain; charset=utf-8", **given}

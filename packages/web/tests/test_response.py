@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from levante import web
+from levante.http.errors import LocalProtocolError
 from levante.http.payloads import Payload
 from levante.web.response import exception_response
 
@@ -159,6 +160,71 @@ async def test_statuses_without_a_body_send_none(serve: Any, method: str) -> Non
         assert data.startswith(b"HTTP/1.1 " + path[1:4].encode())
         assert b"dropped" not in data
         assert b"Content-Length" not in data or path.startswith("/304")
+
+
+@pytest.mark.parity("S29")
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("signal", [False, True])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: web.Response(status=205),
+        lambda: web.Response(status=205, text="dropped"),
+        lambda: web.Response(status=205, text="dropped", headers={"Content-Length": "7"}),
+        lambda: web.Response(status=205, body=io.BytesIO(b"dropped")),
+        lambda: chunked(web.Response(status=205, text="dropped")),
+        lambda: compressed(web.Response(status=205, text="dropped" * 1000)),
+        lambda: web.StreamResponse(status=205),
+        lambda: exception_response(web.HTTPResetContent()),
+    ],
+)
+async def test_reset_content_has_an_empty_body(serve: Any, make: Any, method: str, signal: bool) -> None:
+    """RFC 9110 section 15.3.6: no content, and framed as such, for it may follow another response."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response: web.StreamResponse = make() if request.path == "/reset" else web.Response(text="next")
+        return response
+
+    async def look(request: web.Request, response: web.StreamResponse) -> None:
+        assert response.headers is not None
+
+    app = web.Application()
+    app.router.add_route("*", "/{x}", handler)
+    if signal:
+        app.on_response_prepare.append(look)
+    peer = await (await serve(app)).connect()
+    answer = await peer.request(method, "/reset", [("Accept-Encoding", "gzip")])
+    assert (answer.status, answer.body, answer.headers.getall("Content-Length")) == (205, b"", ["0"])
+    assert "Transfer-Encoding" not in answer.headers
+    assert "Content-Encoding" not in answer.headers
+    assert (await peer.request("GET", "/next")).text == "next"
+
+
+def chunked(response: web.Response) -> web.Response:
+    response.enable_chunked_encoding()
+    return response
+
+
+def compressed(response: web.Response) -> web.Response:
+    response.enable_compression()
+    return response
+
+
+@pytest.mark.parity("S29")
+async def test_what_is_written_to_a_response_without_a_body_is_an_error(serve: Any) -> None:
+    seen: list[Exception] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=205)
+        await response.prepare(request)
+        try:
+            await response.write(b"x")
+        except LocalProtocolError as exc:
+            seen.append(exc)
+        return response
+
+    assert (await (await serve(handler)).get("/")).body == b""
+    assert len(seen) == 1
 
 
 @pytest.mark.parity("S29")

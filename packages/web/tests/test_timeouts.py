@@ -1,4 +1,5 @@
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -119,6 +120,125 @@ async def test_a_slow_client_is_408(
         answer = await peer.answer()
     assert answer.status == status
     assert status != 408 or answer.headers["Connection"] == "close"
+
+
+class Watched:
+    """A handler that waits, and how it ended; `swallow` answers all the same, `others` cancels the task as well."""
+
+    def __init__(self, *, swallow: bool = False, others: bool = False) -> None:
+        self.ended: list[str] = []
+        self._swallow = swallow
+        self._others = others
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        try:
+            if self._others:
+                task = asyncio.current_task()
+                assert task is not None
+                asyncio.get_running_loop().call_later(LIMIT / 2, task.cancel)
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            self.ended.append("cancelled")
+            if self._others:
+                await asyncio.sleep(LIMIT)  # long enough for the limit to cancel, too
+            if not self._swallow:
+                raise
+        return web.Response(text="all the same")
+
+
+LIMIT = 0.2
+
+
+def limited(handler: Any, *limits: float) -> web.Application:
+    app = web.Application(middlewares=[handler_timeout(seconds) for seconds in limits])
+    app.router.add_get("/", handler)
+    return app
+
+
+async def test_a_handler_that_swallows_its_cancellation_answers(serve: Any) -> None:
+    async def is_cancelling(request: web.Request, handler: Any) -> web.StreamResponse:
+        response: web.StreamResponse = await handler(request)
+        task = asyncio.current_task()
+        response.headers["X-Cancelling"] = str(task is not None and task.cancelling())
+        return response
+
+    app = limited(Watched(swallow=True), LIMIT)
+    app.middlewares.insert(0, is_cancelling)
+    answer = await (await serve(app)).get("/")
+    assert (answer.text, answer.headers["X-Cancelling"]) == ("all the same", "0")
+
+
+@pytest.mark.parametrize("limits", [(LIMIT, 1000), (1000, LIMIT), (LIMIT, LIMIT)])
+async def test_the_shorter_of_two_limits_holds(serve: Any, limits: tuple[float, float]) -> None:
+    watched = Watched()
+    answer = await (await serve(limited(watched, *limits))).get("/")
+    assert (answer.status, answer.text) == (504, "504: the handler took more than 0.2 seconds")
+    assert watched.ended == ["cancelled"]
+
+
+async def test_who_cancels_a_task_besides_is_heard(serve: Any) -> None:
+    """The connection is dropped then, as for any handler that somebody else cancels: no 504 hides it."""
+    watched = Watched(others=True)
+    peer = await (await serve(limited(watched, LIMIT))).connect()
+    await peer.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert await peer.is_closed()
+    assert watched.ended == ["cancelled"]
+
+
+async def test_each_request_has_its_own_time(serve: Any) -> None:
+    """One timer serves them all: those that end early do not hide one that does not, nor does an older stream."""
+    begun = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.query_string == "stream":
+            response = web.StreamResponse()
+            await response.prepare(request)
+            begun.set()
+            await asyncio.sleep(3 * LIMIT)
+            return response
+        await asyncio.sleep(float(request.query_string))
+        return web.Response()
+
+    served = await serve(limited(handler, LIMIT))
+    stream = asyncio.ensure_future(served.get("/?stream"))
+    await begun.wait()
+    loop = asyncio.get_running_loop()
+    taken: list[tuple[int, float]] = []
+
+    async def ask(seconds: float) -> None:
+        start = loop.time()
+        answer = await served.get(f"/?{seconds}")
+        taken.append((answer.status, loop.time() - start))
+
+    asking = []
+    for number in range(20):
+        asking.append(asyncio.ensure_future(ask(1000 if number % 4 == 0 else LIMIT / 10)))
+        await asyncio.sleep(LIMIT / 10)
+    await asyncio.gather(*asking)
+    late = [seconds for status, seconds in taken if status == 504]
+    assert len(late) == 5
+    assert all(LIMIT - 0.01 < seconds < 2 * LIMIT for seconds in late)
+    assert [status for status, _ in taken].count(200) == 15
+    assert (await stream).status == 200
+
+
+def test_an_application_may_be_served_by_one_loop_after_another() -> None:
+    limit = handler_timeout(LIMIT)
+
+    async def late(_: Any) -> web.StreamResponse:
+        await asyncio.sleep(1000)
+        raise AssertionError
+
+    async def ask(make_request: Any) -> None:
+        with pytest.raises(web.HTTPGatewayTimeout):
+            await limit(make_request(), handler=late)
+
+    for _ in range(2):
+        asyncio.run(ask(_request))
+
+
+def _request() -> Any:
+    return SimpleNamespace(exchange=SimpleNamespace(head_sent=False, body=SimpleNamespace(is_eof=lambda: True)))
 
 
 def test_some_time_is_needed() -> None:

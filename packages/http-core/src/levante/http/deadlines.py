@@ -12,13 +12,16 @@ can be named otherwise wherever it is used.
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Final, NamedTuple
+from types import TracebackType
+from typing import Final
 
 __all__ = [
     "DEADLINE_HEADER",
+    "Deadline",
     "DeadlineExceeded",
+    "current_deadline",
     "format_remaining",
     "no_deadline",
     "parse_remaining",
@@ -33,15 +36,32 @@ _MAX_DIGITS: Final = 10
 """Of the milliseconds in a header: 115 days; longer is nonsense, and int() is not fed what grows without end."""
 
 
-class _Deadline(NamedTuple):
-    """One that was set: it counts while `holds` says so, and the one around it counts as well."""
+class Deadline:
+    """One that is set by `with`: it counts while `holds()` says so, and the one around it counts as well. `when` is a
+    time of `time.monotonic()`. `within` makes them; a subclass is for whoever knows more about its deadline.
+    """
 
-    when: float
-    holds: Callable[[], bool] | None
-    outer: "_Deadline | None"
+    __slots__ = ("_token", "outer", "when")
+
+    def __init__(self, when: float) -> None:
+        self.when = when
+
+    def holds(self) -> bool:
+        """Whether there still is something to be in time for."""
+        return True
+
+    def __enter__(self) -> None:
+        self.outer = current_deadline.get()
+        self._token = current_deadline.set(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        current_deadline.reset(self._token)
 
 
-_deadline: ContextVar[_Deadline | None] = ContextVar("levante.http.deadlines", default=None)
+current_deadline: ContextVar[Deadline | None] = ContextVar("levante.http.deadlines", default=None)
+"""What was set last in the current context."""
 
 
 class DeadlineExceeded(TimeoutError):
@@ -60,39 +80,47 @@ class DeadlineExceeded(TimeoutError):
 
 def remaining() -> float | None:
     """The seconds until the deadline of the current context, negative when it has passed; None when there is none."""
-    deadline = _deadline.get()
+    deadline = current_deadline.get()
     if deadline is None:
         return None
     soonest = math.inf
     while deadline is not None:
-        if deadline.holds is None or deadline.holds():
+        if deadline.holds():
             soonest = min(soonest, deadline.when)
         deadline = deadline.outer
     return None if soonest == math.inf else soonest - time.monotonic()
 
 
-@contextmanager
-def within(seconds: float, *, holds: Callable[[], bool] | None = None) -> Iterator[None]:
+def within(seconds: float, *, holds: Callable[[], bool] | None = None) -> AbstractContextManager[None]:
     """What is done inside must be done in `seconds`; a deadline that is sooner already stays. With `holds` it counts
     only while that gives true: a limit on the time to an answer ends when the answer has begun. ValueError for a number
     that is not finite."""
     if not math.isfinite(seconds):
         raise ValueError(f"a deadline is a finite number of seconds away, got {seconds!r}")
-    token = _deadline.set(_Deadline(time.monotonic() + seconds, holds, _deadline.get()))
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
+    return _Within(time.monotonic() + seconds, holds)
+
+
+class _Within(Deadline):
+    """What `within` gives."""
+
+    __slots__ = ("_holds",)
+
+    def __init__(self, when: float, holds: Callable[[], bool] | None) -> None:
+        super().__init__(when)
+        self._holds = holds
+
+    def holds(self) -> bool:
+        return self._holds is None or self._holds()
 
 
 @contextmanager
 def no_deadline() -> Iterator[None]:
     """What is begun inside goes on without the deadline of the context: work that outlives the request it came from."""
-    token = _deadline.set(None)
+    token = current_deadline.set(None)
     try:
         yield
     finally:
-        _deadline.reset(token)
+        current_deadline.reset(token)
 
 
 def format_remaining(seconds: float) -> str:

@@ -15,6 +15,13 @@ cdef class _DateLine:
 
 cdef _DateLine _date
 
+cdef class _AddedFields:
+    cdef str date_line
+    cdef str server_line
+    cdef tuple fields
+
+cdef _AddedFields _added
+
 cdef object _time
 cdef object _VERSION_11
 

@@ -61,6 +61,20 @@ def date_line() -> str:
     return _date.line
 
 
+class _AddedFields:
+    """The fields that the latest two of these lines make."""
+
+    __slots__ = ("date_line", "fields", "server_line")
+
+    def __init__(self) -> None:
+        self.date_line = ""
+        self.server_line = ""
+        self.fields: tuple[Any, ...] = ()  # Any: pairs, of which split() does not know that they are
+
+
+_added = _AddedFields()
+
+
 @functools.lru_cache(maxsize=8)
 def server_line(server_header: str) -> str:
     """The Server field as a whole line, shared by all connections; nothing for an empty `server_header`."""
@@ -167,6 +181,22 @@ class Exchange:
             self._gone.set_result(None)
 
     # Answering.
+
+    def added_fields(self) -> tuple[tuple[str, str], ...]:
+        """Date and Server, as they are added to a head that lacks them: for whoever shows a head before it is sent. The
+        same tuple for a second.
+        """
+        line = date_line()
+        if _added.date_line is not line or _added.server_line is not self._server_line:
+            _added.date_line = line
+            _added.server_line = self._server_line
+            lines = (line, self._server_line) if self._server_line else (line,)
+            _added.fields = tuple(tuple(text[:-2].split(": ", 1)) for text in lines)
+        return _added.fields
+
+    def leave_out_server(self) -> None:
+        """Add no Server to the head of this response."""
+        self._server_line = ""
 
     def send_continue(self) -> None:
         """Tell the peer to send its body, if it waits for that (RFC 9110 10.1.1): once, and only while none of it has

@@ -271,8 +271,11 @@ class BaseRequest(RequestConnection):
 
     async def prepare_hook(self, response: "StreamResponse") -> None:
         """Show the response to whoever wants to see it before its head is sent."""
-        for receiver in self.prepare_receivers:
-            await receiver(self, response)
+        if receivers := self.prepare_receivers:
+            response.show_added_fields(self)
+            for receiver in receivers:
+                await receiver(self, response)
+            response.hide_removed_fields(self)
         self.run_prepare_hooks(response)
 
     def __repr__(self) -> str:
@@ -315,6 +318,12 @@ class Request(BaseRequest):
         """The applications from the current one up to the root, as one read-only mapping."""
         apps = self.match_info.apps
         return ChainMapProxy(tuple(reversed(apps[: apps.index(self.app) + 1])))
+
+    @property
+    def has_prepare_hooks(self) -> bool:
+        """Whether somebody wants to see the response before its head is sent."""
+        app = self._app  # the usual way, without another property on it
+        return bool(self._hooks or (self.prepare_receivers if app is None else app.prepare_receivers))
 
     @property
     def prepare_receivers(self) -> "tuple[PrepareReceiver, ...]":

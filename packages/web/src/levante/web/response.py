@@ -17,7 +17,7 @@ from levante.http.writers import Headers
 from .compression import ContentCoding
 from .http_exception import HTTPException
 from .jsoncodec import CODEC
-from .stream_response import StreamResponse
+from .stream_response import RESET_CONTENT, StreamResponse
 
 if TYPE_CHECKING:
     from .types import BaseRequest, JSONBytesEncoder, JSONEncoder, LooseHeaders
@@ -195,7 +195,12 @@ class Response(StreamResponse):
         if self._finished:
             return
         body = self._body if self._coded_body is None else self._coded_body
-        if body is None or self._request is None or has_empty_body(self._request.method, self._status):
+        if (
+            body is None
+            or self._request is None
+            or has_empty_body(self._request.method, self._status)
+            or self._status == RESET_CONTENT
+        ):
             await super().write_eof(data)
         elif isinstance(body, Payload):
             await body.write(self)
@@ -221,8 +226,12 @@ class Response(StreamResponse):
             if self._request is None and type(self) is Response:
                 self._request = request
                 self._add_defaults(request)
-                for receiver in request.prepare_receivers:
-                    await receiver(request, self)
+                if receivers := request.prepare_receivers:  # as in request.prepare_hook(), without another coroutine
+                    self.show_added_fields(request)
+                    for receiver in receivers:
+                        await receiver(request, self)
+                    if self._headers is not None:
+                        self.hide_removed_fields(request)
                 request.run_prepare_hooks(self)
                 body = self._ready_body()
                 if body is None:
@@ -251,7 +260,9 @@ class Response(StreamResponse):
     def _respond(self, request: "BaseRequest", body: bytes) -> None:
         headers: Headers = self._initial
         status = self._status
-        if (status != 200 and is_bodiless(status)) or (request.method == "CONNECT" and status < 300):
+        if (status != 200 and (is_bodiless(status) or status == RESET_CONTENT)) or (
+            request.method == "CONNECT" and status < 300
+        ):
             body = b""
         elif body and not headers:
             self._add_defaults(request)

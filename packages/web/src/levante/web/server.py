@@ -46,9 +46,12 @@ WRITE_LOW_SHARE = 4
 INTERNAL_ERROR = 1011
 
 CLIENT_GONE = 499
-"""The status in the access log of a request whose client went away before there was a response; nginx's number for
-it.
+"""The status in the access log of a request whose client went away before there was a response, or whose handler was
+cancelled because it did; nginx's number for it.
 """
+
+UNAVAILABLE = 503
+"""The status in the access log of a request whose handler was cancelled at shutdown: nothing more could be sent."""
 
 RETRY_AFTER = "1"
 """Seconds that a client is asked to wait when there was no place for its request: as long as others waited for one."""
@@ -252,6 +255,8 @@ class Server(OpenConnections):
                     await response.deliver(request)
             except asyncio.CancelledError as exc:
                 if _is_cancelled():
+                    if logs and access is not None:
+                        await self._log(access, request, _cancelled(request), start)
                     raise
                 response = await self._answer_failure(request, response, exc)
             except Exception as exc:  # noqa: BLE001  # the boundary: whatever a handler raises becomes an answer
@@ -341,6 +346,11 @@ def _is_cancelled() -> bool:
     """Whether somebody has cancelled this very task: not only what its handler was waiting for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def _cancelled(request: BaseRequest) -> Response:
+    """What the access log tells of a handler that was cancelled; it is not sent."""
+    return plain_error(request, CLIENT_GONE if request.is_disconnected() else UNAVAILABLE)
 
 
 def _checked(answer: object) -> StreamResponse:

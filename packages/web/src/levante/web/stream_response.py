@@ -5,6 +5,7 @@ response belongs to the one request that prepared it.
 
 import datetime
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
     from .types import BaseRequest, LooseHeaders
 
 OCTET_STREAM = "application/octet-stream"
+
+RESET_CONTENT = 205
+"""The status of a response without a body that is framed as one with an empty body (RFC 9110 section 15.3.6)."""
+
+
+MAX_HEADS = 32
+"""Sets of fields that are kept joined to Date and Server; each is of use for a second, and programs use few."""
 
 
 class StreamResponse(TrailersMixin, CookieMixin):
@@ -284,6 +292,23 @@ class StreamResponse(TrailersMixin, CookieMixin):
             await request.prepare_hook(self)
         await self._begin(request)
 
+    def show_added_fields(self, request: "BaseRequest") -> None:
+        """Have in `headers` what is added to every head below, Date and Server: receivers of `on_response_prepare` look
+        for them there.
+        """
+        added = request.exchange.added_fields()
+        if self._headers is None and self._initial:  # most receivers do not look: then no mapping is made
+            self._initial = _joined(self._initial, added)
+            return
+        headers = self.headers
+        for name, value in added:
+            headers.setdefault(name, value)
+
+    def hide_removed_fields(self, request: "BaseRequest") -> None:
+        """A receiver may have removed Server. (A Date is sent in any case: RFC 9110 section 6.6.1.)"""
+        if self._headers is not None and "Server" not in self._headers:
+            request.exchange.leave_out_server()
+
     async def _begin(self, request: "BaseRequest") -> None:
         if self._compression:
             await self._start_compression(request)
@@ -311,8 +336,8 @@ class StreamResponse(TrailersMixin, CookieMixin):
         if self._keep_alive is False:
             exchange.keep_alive = False
         length = None if self._chunked else self._length()
-        if self._is_empty(request):
-            length = None
+        if self._is_empty(request) or self._status == RESET_CONTENT:
+            length = 0 if self._status == RESET_CONTENT else None
             self.headers.pop("Content-Length", None)
             self.headers.pop("Transfer-Encoding", None)
         exchange.send_head(self._status, self._reason, self._wire_headers(), length=length)
@@ -332,7 +357,7 @@ class StreamResponse(TrailersMixin, CookieMixin):
     def _settle_coding(self, request: "BaseRequest") -> ContentCoding:
         """The coding of the body, with the headers set accordingly; identity where there is none."""
         is_empty = self._is_empty(request)
-        if self._compression is None or (is_empty and self._status != 304):
+        if self._compression is None or (is_empty and self._status != 304) or self._status == RESET_CONTENT:
             return ContentCoding.identity
         coding = self._compression.settle(self.headers, request.headers, has_body=not is_empty)
         return ContentCoding.identity if is_empty else coding
@@ -391,3 +416,9 @@ class StreamResponse(TrailersMixin, CookieMixin):
         else:
             info = f"{self._request.method} {self._request.head.target}"
         return f"<{type(self).__name__} {self._status} {self.reason} {info}>"
+
+
+@lru_cache(maxsize=MAX_HEADS)
+def _joined(fields: tuple[tuple[str, str], ...], added: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The same tuple as the last time, if these have been joined before: the writer then knows it."""
+    return fields + added

@@ -78,6 +78,13 @@ class AsgiExchange:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.head.method} {self.head.target!r}>"
 
+    def added_fields(self) -> tuple[tuple[str, str], ...]:
+        """Nothing: the server adds Date and Server, and nobody here knows how it calls itself."""
+        return ()
+
+    def leave_out_server(self) -> None:
+        """That is the ASGI server's own choice (uvicorn: `server_header=False`)."""
+
     # Questions.
 
     @property

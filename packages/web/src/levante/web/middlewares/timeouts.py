@@ -2,7 +2,7 @@
 
 All deadlines of one limit are equally far away, so they expire in the order in which they were set: one timer, for the
 oldest, is enough for all requests of a loop, and a request costs an entry in a dict. Only what a caller grants, which
-is less, has timers of its own.
+is less, has a timer of its own.
 """
 
 import asyncio
@@ -10,7 +10,8 @@ import math
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from levante.http.deadlines import parse_remaining, within
+from levante.http.clock import now
+from levante.http.deadlines import Deadline, current_deadline, parse_remaining
 from levante.http.errors import ExchangeTimeout
 from levante.web.exceptions import HTTPGatewayTimeout
 from levante.web.request import Request
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 HANDLER_TIMEOUT = 60.0
 """Seconds that a handler may take unless told otherwise; beyond it nobody is waiting for the answer any more."""
+
+
+EARLY = 0.002
+"""Seconds by which event loops fire before the time that they were given, by the resolution of their clock."""
 
 
 def handler_timeout(seconds: float = HANDLER_TIMEOUT, *, deadline_header: str | None = None) -> "Middleware":
@@ -37,19 +42,21 @@ def handler_timeout(seconds: float = HANDLER_TIMEOUT, *, deadline_header: str | 
     """
     if seconds <= 0:
         raise ValueError(f"a handler needs some time; got {seconds!r} seconds")
-    line = _Line(seconds)
+    line = _Line()
 
     async def limit(request: Request, handler: "Handler") -> "StreamResponse":
         allowed = seconds if deadline_header is None else min(seconds, _granted(request, deadline_header))
         if allowed <= 0:
             raise HTTPGatewayTimeout(text="504: the caller's deadline has passed")
-        deadline = _Deadline(request, allowed)
-        with within(allowed, holds=deadline.holds), deadline:
-            if allowed == seconds:
-                line.join(deadline)
-            else:
-                deadline.expires_by_itself()
-            return await handler(request)
+        if allowed == seconds:
+            with _HandlerDeadline(request, seconds, line):
+                return await handler(request)
+        own = _Line()
+        try:
+            with _HandlerDeadline(request, allowed, own):
+                return await handler(request)
+        finally:
+            own.end()
 
     return limit
 
@@ -61,51 +68,56 @@ def _granted(request: Request, name: str) -> float:
     return math.inf if granted is None else granted
 
 
-class _Deadline:
+class _HandlerDeadline(Deadline):
     """The time of one request: `with` it around the handler. Cancelled by it, the handler ends as HTTPGatewayTimeout or
     ExchangeTimeout; cancelled by others as well, it ends as cancelled, as in `asyncio.timeout`.
     """
 
-    __slots__ = ("_cancelling", "_request", "_seconds", "_task", "_timer", "_waits_for_client", "has_expired", "line")
+    __slots__ = ("_cancelling", "_has_expired", "_line", "_request", "_seconds", "_task", "_waits_for_client")
 
-    def __init__(self, request: Request, seconds: float) -> None:
-        self.has_expired = False
-        self.line: dict[_Deadline, float] | None = None
+    def __init__(self, request: Request, seconds: float, line: "_Line") -> None:
         self._request = request
         self._seconds = seconds
-        self._timer: asyncio.TimerHandle | None = None
-        self._waits_for_client = False
+        self._line = line
+        self._has_expired = False
 
     def holds(self) -> bool:
-        """Whether there is something left to be in time for."""
         return not self._request.exchange.head_sent
-
-    def expires_by_itself(self) -> None:
-        """Have a timer of its own."""
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self.expire)
 
     def expire(self) -> None:
         """The time has come: cancel the handler, unless its response has begun."""
         if self.holds():
-            self.has_expired = True
+            self._has_expired = True
             self._waits_for_client = _waits_for_client(self._request)
             self._task.cancel()
 
+    # All in one place, where a call more for each request would be as expensive as the rest.
+
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("a handler with a limit on its time runs in a task; await it there")
         self._task = task
         self._cancelling = task.cancelling()
+        self.when = when = now() + self._seconds
+        line = self._line
+        if line.loop is not loop:
+            line.move_to(loop)
+        line.running[self] = None
+        if line.timer is None:
+            line.expect(when)
+        self.outer = current_deadline.get()
+        self._token = current_deadline.set(self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.line is not None:
-            self.line.pop(self, None)
-        if self._timer is not None:
-            self._timer.cancel()
-        if not self.has_expired or self._task.uncancel() > self._cancelling or kind is not asyncio.CancelledError:
+        current_deadline.reset(self._token)
+        if not self._has_expired:
+            self._line.running.pop(self, None)  # it is not there if its response had begun when it expired
+            return
+        if self._task.uncancel() > self._cancelling or kind is not asyncio.CancelledError:
             return
         if self._waits_for_client:
             raise ExchangeTimeout("body") from error
@@ -113,35 +125,37 @@ class _Deadline:
 
 
 class _Line:
-    """The deadlines of one limit, with their times in the event loop: the one that stands first expires first."""
+    """Deadlines that are equally far away when they are set: the one that stands first expires first."""
 
-    __slots__ = ("_loop", "_running", "_seconds", "_timer")
+    __slots__ = ("loop", "running", "timer")
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._running: dict[_Deadline, float] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._timer: asyncio.TimerHandle | None = None
+    def __init__(self) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.running: dict[_HandlerDeadline, None] = {}
+        self.timer: asyncio.TimerHandle | None = None
 
-    def join(self, deadline: _Deadline) -> None:
-        """Have `deadline` expire, the time of the limit from now on."""
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:  # the application is served anew; the timer of the former loop is gone with it
-            self._loop, self._timer, self._running = loop, None, {}
-        when = loop.time() + self._seconds
-        deadline.line = self._running
-        self._running[deadline] = when
-        if self._timer is None:
-            self._timer = loop.call_at(when, self._check, loop)
+    def move_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The application is served anew; the timer of the former loop is gone with it."""
+        self.loop, self.timer, self.running = loop, None, {}
 
-    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        now = loop.time()
-        for deadline, when in list(self._running.items()):
-            if when > now:
-                self._timer = loop.call_at(when, self._check, loop)
+    def expect(self, when: float) -> None:
+        """Look again at `when`."""
+        if self.loop is not None:
+            self.timer = self.loop.call_later(max(0.0, when - now()), self._check)
+
+    def end(self) -> None:
+        """Nothing is expected any more."""
+        if self.timer is not None:
+            self.timer.cancel()
+
+    def _check(self) -> None:
+        self.timer = None
+        moment = now() + EARLY
+        for deadline in list(self.running):
+            if deadline.when > moment:
+                self.expect(deadline.when)
                 return
-            del self._running[deadline]
+            del self.running[deadline]
             deadline.expire()
 
 
