@@ -22,9 +22,12 @@ class Subject:
 
 FLOOR = Subject("floor: bare uvloop", "floor", ("floor_server.py",), HELLO)
 
+IN_USE = Subject("levante, in use", "levante", ("levante_full_server.py",), HELLO)
+
 SUBJECTS = (
     Subject("levante", "levante", ("levante_server.py",), (*WHOLE, *WEBSOCKETS)),
-    Subject("levante, everything on", "levante", ("levante_full_server.py",), HELLO),
+    IN_USE,
+    Subject("levante, everything on", "levante", ("levante_full_server.py", "everything"), HELLO),
     Subject("aiohttp", "aiohttp", ("aiohttp_server.py",), (*WHOLE, *WEBSOCKETS)),
     Subject("granian RSGI, bare", "granian", ("granian_server.py", "rsgi_app:app", "rsgi"), WHOLE),
     Subject("granian ASGI, bare", "granian", ("granian_server.py", "asgi_app:app", "asginl"), BARE),

@@ -6,12 +6,13 @@ import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from catalogue import FLOOR
+from catalogue import FLOOR, IN_USE
 from measure import Row
 from workloads import WORKLOADS
 
 PARSE = "parse"
 PARSE_LIMIT = 1.2  # times httptools, which a parse of the head may take at most
+IN_USE_LIMIT = 15_000  # instructions that routes, middlewares and a signal may add to a plain hello
 FLOORS = (FLOOR.name,)  # no peers: they do less than the work
 HEADINGS = ("instr.", "CPU us", "per second", "p50 us", "p99 us", "peak MiB", "KiB each")
 
@@ -98,9 +99,20 @@ def verdicts(rows: list[Row]) -> list[str]:
     costs = [(value, row.subject) for row in others if (value := cost(row)) is not None]
     mine = cost(ours[0]) if ours else None
     if not costs or mine is None:
-        return []
+        return in_use_verdict(ours)
     best, name = min(costs)
-    return [f"  = {mine / best:.2f} times the cost of {name}, the cheapest of the others"] if best > 0 else []
+    lines = [f"  = {mine / best:.2f} times the cost of {name}, the cheapest of the others"] if best > 0 else []
+    return [*lines, *in_use_verdict(ours)]
+
+
+def in_use_verdict(ours: list[Row]) -> list[str]:
+    """What the framework costs, once it is used, above the plain hello."""
+    used = next((row.instructions for row in ours if row.subject == IN_USE.name), None)
+    plain = ours[0].instructions if ours else None
+    if used is None or plain is None:
+        return []
+    more = f"{kilo(used - plain)} instructions above the plain one"
+    return [f"  = {IN_USE.name}: {more} (at most {kilo(IN_USE_LIMIT)} is the aim)"]
 
 
 def parse_verdicts(ours: list[Row], httptools: list[Row]) -> list[str]:

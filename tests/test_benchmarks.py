@@ -15,7 +15,7 @@ from pathlib import Path
 import counters
 import pytest
 import workloads
-from catalogue import FLOOR, SUBJECTS
+from catalogue import FLOOR, IN_USE, SUBJECTS
 from load import Budget, Connection, Generator, WrongAnswer
 from measure import Plan, count_instructions
 from measure import Row as MeasuredRow
@@ -174,3 +174,13 @@ def test_the_table_compares_levante_with_the_best_peer_and_not_with_the_floor() 
     assert "1.50 times the cost of fast" in table(Report(rows))
     rows = [MeasuredRow("parse", name, p50=time) for name, time in (("levante", 3.0), ("httptools", 2.0), ("h11", 1.0))]
     assert "levante: 1.50 times httptools' time" in table(Report(rows))
+
+
+def test_the_table_says_what_the_framework_adds_to_hello() -> None:
+    rows = [
+        MeasuredRow("hello-2", name, instructions=count) for name, count in (("levante", 30e3), (IN_USE.name, 42e3))
+    ]
+    assert "levante, in use: 12.0k instructions above the plain one (at most 15.0k is the aim)" in table(Report(rows))
+    for row in rows:
+        row.instructions = None
+    assert "above the plain one" not in table(Report(rows))
