@@ -15,6 +15,7 @@ do.
     |  |     +- ClientSSLError
     |  |        +- ClientConnectorSSLError          (+ssl.SSLError)
     |  |        +- ClientConnectorCertificateError  (+ssl.CertificateError)
+    |  +- CircuitOpenError             nothing was sent: the origin keeps failing (breaker.py)
     |  +- ServerConnectionError
     |     +- ServerDisconnectedError, ServerFingerprintMismatch
     |     +- ServerTimeoutError        (+TimeoutError)
@@ -28,6 +29,7 @@ do.
     +- NonHttpUrlClientError
     |  +- NonHttpUrlRedirectClientError             (+RedirectClientError)
     +- RedirectClientError
+    +- ExpiredDeadlineError            (+DeadlineExceeded, a TimeoutError) the work at hand is late (outgoingdeadline.py)
 
 An exception holds facts and builds its sentence from them in `__str__`. All of them survive pickling; what cannot
 travel is replaced: an SSL context by its kind, the responses of `history` by nothing.
