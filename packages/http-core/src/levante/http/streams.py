@@ -7,6 +7,7 @@ set wins over what is buffered, so that a body cut short is never taken for a wh
 """
 
 import asyncio
+import io
 import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -328,14 +329,21 @@ class StreamReader:
                 self._flow.resume_reading()
 
     async def _read_all(self) -> bytes:
-        blocks: list[bytes] = []
+        first = b""
+        whole: io.BytesIO | None = None  # hands out what it has gathered without a copy
         while True:
             while not self._size and not self._eof:
                 await self._wait("read")
             block = self._take_available()
             if not block:
-                return blocks[0] if len(blocks) == 1 else b"".join(blocks)
-            blocks.append(block)
+                return first if whole is None else whole.getvalue()
+            if not first:
+                first = block
+                continue
+            if whole is None:
+                whole = io.BytesIO()
+                whole.write(first)
+            whole.write(block)
 
     async def _wait(self, name: str) -> None:
         self._check(name)
