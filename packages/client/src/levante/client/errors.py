@@ -29,7 +29,7 @@ do.
     +- NonHttpUrlClientError
     |  +- NonHttpUrlRedirectClientError             (+RedirectClientError)
     +- RedirectClientError
-    +- ExpiredDeadlineError            (+DeadlineExceeded, a TimeoutError) the work at hand is late (outgoingdeadline.py)
+    +- ExpiredDeadlineError            (+TimeoutError) the work at hand is late (outgoingdeadline.py)
 
 An exception holds facts and builds its sentence from them in `__str__`. All of them survive pickling; what cannot
 travel is replaced: an SSL context by its kind, the responses of `history` by nothing.
