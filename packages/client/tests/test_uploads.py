@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from levante import client
-from levante.http import ACCEPTABLE, body_decoder
+from levante.http import ACCEPTABLE, BytesPayload, body_decoder
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 AGAIN = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n"
@@ -129,3 +129,41 @@ async def test_a_coded_answer_before_the_upload_has_ended(serve, session) -> Non
     async with asyncio.timeout(10):
         await stopped.wait()
     assert isinstance(response, client.ClientResponse)
+
+
+@pytest.mark.parity("C33")
+async def test_an_answer_is_not_lost_with_the_connection_that_brought_it(serve, session) -> None:
+    """The server answers a small body before its last turn, and closes."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(3)
+        writer.write(b"HTTP/1.1 501 No\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnope")
+
+    class Slow(BytesPayload):
+        async def chunks(self):
+            yield b"abc"
+            (connection,) = session.connector._open
+            await connection.wait_closed()
+
+    server = await serve(talk=talk)
+    async with session.post(server.url, data=Slow(b"abc")) as response:
+        assert (response.status, await response.read()) == (501, b"nope")
+    assert session.connector._pool.leased_count == 0
+
+
+@pytest.mark.parity("C33")
+async def test_a_connection_that_is_lost_without_an_answer_is_an_error(serve, session) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+
+    class Slow(BytesPayload):
+        async def chunks(self):
+            yield b"abc"
+            (connection,) = session.connector._open
+            await connection.wait_closed()
+
+    server = await serve(talk=talk)
+    with pytest.raises(client.ServerDisconnectedError):
+        await session.post(server.url, data=Slow(b"abc"))
+    assert session.connector._pool.leased_count == 0

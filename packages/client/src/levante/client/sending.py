@@ -146,7 +146,12 @@ async def _send_request(request: ClientRequest, exchange: ClientExchange, option
     if request.expect100 and not await _is_body_wanted(exchange):
         return Sent(writer=writer)
     if body.size is not None and body.size <= INLINE_BODY:
-        await _send_body(body, writer, exchange)
+        try:
+            await _send_body(body, writer, exchange)
+        except OSError:
+            if exchange.head is None:
+                raise
+            # The peer had answered, and closed: its answer says more than that nobody takes the rest.
         return Sent(writer=writer)
     upload = asyncio.ensure_future(_send_body(body, writer, exchange))
     upload.add_done_callback(_note_failure)
