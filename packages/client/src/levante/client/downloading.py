@@ -24,11 +24,11 @@ from levante.http import hdrs
 from .errors import ChecksumMismatch, ClientError, ClientPayloadError, ClientResponseError
 from .eventsource import is_stream_temporary
 from .progress import Progress
-from .waits import SURE_SHARE, Backoff
 from .response import ClientResponse
 from .resuming import PARTIAL, UNSATISFIABLE, Kept, address_digest, goes_on, is_all_there, strong_validator
 from .session import ClientSession
 from .timeouts import ClientTimeout
+from .waits import SURE_SHARE, Backoff
 
 T = TypeVar("T")
 
