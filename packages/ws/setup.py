@@ -12,7 +12,19 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 PACKAGE = "levante.ws"
-HOT = ["masks", "frames", "messages", "protocol", "inbox", "outbox", "keepalive", "lifeline", "driver", "traffic"]
+HOT = [
+    "masks",
+    "frames",
+    "messages",
+    "protocol",
+    "arrival",
+    "inbox",
+    "outbox",
+    "keepalive",
+    "lifeline",
+    "driver",
+    "traffic",
+]
 
 
 class BuildIfPossible(build_ext):

@@ -130,17 +130,42 @@ async def test_a_receive_that_times_out_marks_a_client_1006(loopback: Any) -> No
     assert (client.closed, client.close_code) == (False, 1006)
 
 
-async def test_a_cancelled_receive_loses_nothing(loopback: Any) -> None:
-    server, client = await loopback.pair()
-    waiting = asyncio.create_task(server.receive())
-    await asyncio.sleep(0)
-    await client.send_str("kept")
-    while not len(server._inbox):
+async def test_a_cancelled_receive_loses_nothing(loopback: Any, masked: Make) -> None:
+    server, _ = await loopback.with_peer()
+    for comes_first in (True, False):
+        waiting = asyncio.create_task(server.receive())
         await asyncio.sleep(0)
-    waiting.cancel()
+        if not comes_first:
+            waiting.cancel()
+        server.data_received(masked(1, b"kept"))
+        if comes_first:
+            waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert await server.receive_str() == "kept"
+
+
+async def test_a_reader_goes_on_while_its_message_is_delivered(loopback: Any, masked: Make) -> None:
+    server, _ = await loopback.with_peer()
+    seen: list[str] = []
+
+    async def read() -> None:
+        async for message in server:
+            seen.append(message.data)
+
+    reader = asyncio.create_task(read())
+    await asyncio.sleep(0)
+    delivered = asyncio.get_running_loop().create_future()
+
+    def deliver() -> None:
+        server.data_received(masked(1, b"one") + masked(1, b"two"))
+        delivered.set_result(list(seen))
+
+    asyncio.get_running_loop().call_soon(deliver)
+    assert await delivered == ["one", "two"]
+    reader.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await waiting
-    assert await server.receive_str() == "kept"
+        await reader
 
 
 @pytest.mark.parity("W5")
@@ -317,3 +342,19 @@ async def test_iteration_yields_errors_and_ends(loopback: Any, masked: Make) -> 
     assert found[2][1] is server.exception()
     assert len(found) == 3
     assert server.close_code == WSCloseCode.PROTOCOL_ERROR
+
+
+@pytest.mark.parity("S43", "S41")
+async def test_what_is_no_message_does_not_prolong_a_receive(loopback: Any, masked: Make) -> None:
+    server, peer = await loopback.with_peer()
+    waiting = asyncio.create_task(server.receive(timeout=0.2))
+
+    async def chatter() -> None:
+        while True:
+            peer.send(masked(9) + masked(10))
+            await asyncio.sleep(0.02)
+
+    chatting = asyncio.create_task(chatter())
+    with pytest.raises(TimeoutError, match="no message"):
+        await asyncio.wait_for(asyncio.shield(waiting), 20)
+    chatting.cancel()

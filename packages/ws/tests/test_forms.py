@@ -8,12 +8,14 @@ from types import ModuleType
 import pytest
 
 import levante.ws
+from levante.ws import WSMessageText, WSMsgType, blanks
 
 HOT = {
     "masks": ["_Keys"],
     "frames": ["FrameReader"],
     "messages": ["MessageReader"],
     "protocol": ["WebSocketProtocol"],
+    "arrival": ["Arrival"],
     "inbox": ["Inbox"],
     "outbox": ["Outbox"],
     "keepalive": ["KeepAlive"],
@@ -44,7 +46,16 @@ def test_the_plain_twin_is_plain(both_forms: tuple[ModuleType, ModuleType], name
 
 
 def test_every_hot_module_has_its_declarations() -> None:
-    assert {path.stem for path in SOURCES.glob("*.pxd")} == set(HOT)
+    assert {path.stem for path in SOURCES.glob("*.pxd")} == {*HOT, "blanks"}
+
+
+def test_what_blanks_names_means_the_same_in_plain_python() -> None:
+    assert len(blanks.new_bytes(5)) == 5
+    assert len(blanks.new_ascii(5)) == 5
+    assert blanks.octets("abc") == b"abc"
+    made = blanks.record(WSMessageText, ("hi", 2, None, WSMsgType.TEXT))
+    assert made == WSMessageText("hi", 2)
+    assert type(made) is WSMessageText
 
 
 def test_the_public_list_is_complete() -> None:

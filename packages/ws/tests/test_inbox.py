@@ -36,12 +36,24 @@ async def waiting(inbox: Inbox, timeout: float | None = None) -> None:
 
 async def test_a_message_wakes_the_reader_and_so_does_nothing_at_all() -> None:
     inbox = Inbox()
-    for wake in (lambda: inbox.put(message(1)), inbox.wake):
+    inbox.put(message(1))
+    for wake in (inbox.wake, inbox.wake_soon):
         reader = asyncio.create_task(waiting(inbox, 5))
         await asyncio.sleep(0)
         wake()
         wake()
         await reader
+
+
+async def test_a_reader_is_left_alone_while_there_is_no_message() -> None:
+    inbox = Inbox()
+    reader = asyncio.create_task(waiting(inbox))
+    await asyncio.sleep(0)
+    inbox.wake()
+    await asyncio.sleep(0)
+    assert not reader.done()
+    inbox.wake_soon()
+    await reader
 
 
 async def test_waiting_ends_in_time() -> None:

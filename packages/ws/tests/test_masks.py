@@ -19,14 +19,43 @@ def test_every_short_length_and_offset(ws: ModuleType, offset: int) -> None:
     data = bytes(range(256)) * 2
     for end in [*range(40), *range(120, 150), 511]:
         expected = reference(data[3:end], b"\x01\x80\xff\x55", offset)
-        assert ws.masks.xor(data, 3, max(3, end), b"\x01\x80\xff\x55", offset) == expected
+        assert ws.masks.xor(data, 3, max(3, end), b"--\x01\x80\xff\x55-", 2, offset) == expected
 
 
 @given(st.binary(max_size=600), st.binary(min_size=4, max_size=4), st.integers(0, 1000))
 def test_masking_twice_gives_the_data_back(data: bytes, key: bytes, offset: int) -> None:
-    once = masks.xor(data, 0, len(data), key, offset)
+    once = masks.xor(data, 0, len(data), key, 0, offset)
     assert once == reference(data, key, offset)
-    assert masks.xor(once, 0, len(once), key, offset) == data
+    assert masks.xor(once, 0, len(once), key, 0, offset) == data
+
+
+@pytest.mark.parametrize("text", ["", "a", "abc", "levante " * 9, "l\u00e9vante \U0001f389" * 5, "a" * 100 + "\u00ff"])
+def test_text_is_decoded_where_it_is_unmasked(ws: ModuleType, text: str) -> None:
+    key = b"\x01\x80\xff\x55"
+    payload = text.encode()
+    data = b"-" + key + reference(payload, key, 0) + b"-"
+    assert ws.masks.xor_text(data, 5, len(data) - 1, data, 1) == text
+
+
+@given(st.binary(max_size=100))
+def test_text_is_what_utf_8_says_or_refused(payload: bytes) -> None:
+    key = b"\x01\x80\xff\x55"
+    masked = reference(payload, key, 0)
+    try:
+        expected = payload.decode()
+    except UnicodeDecodeError as error:
+        with pytest.raises(UnicodeDecodeError) as caught:
+            masks.xor_text(masked, 0, len(masked), key, 0)
+        assert (caught.value.object, caught.value.start, caught.value.reason) == (payload, error.start, error.reason)
+    else:
+        assert masks.xor_text(masked, 0, len(masked), key, 0) == expected
+
+
+@pytest.mark.parametrize(("start", "end", "key_at"), [(-1, 3, 0), (3, 2, 0), (0, 9, 0), (0, 8, -1), (0, 8, 1)])
+def test_nothing_outside_the_data_is_touched(ws: ModuleType, start: int, end: int, key_at: int) -> None:
+    for mask in (lambda *of: ws.masks.xor(*of, 0), ws.masks.xor_text):
+        with pytest.raises(ValueError, match="expected 4 bytes there"):
+            mask(bytes(8), start, end, b"abcd", key_at)
 
 
 @pytest.mark.hardening("W35")

@@ -1,6 +1,6 @@
 """WebSocket frames, messages with and without compression, and the heads of the opening handshake."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from levante.http import RemoteProtocolError, RequestHead, ResponseHead
 from levante.ws import DeflateParams, DialHandshake, Role, WSHandshakeError, WSMsgType, accept_handshake
 from levante.ws.frames import FIN, RSV1, encode_frame
-from levante.ws.masks import xor
+from levante.ws.masks import xor, xor_text
 
 from .cuts import Story, agree
 from .forms import INSTALLED, Form
@@ -80,7 +80,7 @@ def tell_frames(form: Form, pieces: list[bytes], *, options: int) -> Story:
         reader.feed(piece)
         try:
             while reader.advance():
-                payload = reader.piece if reader.starts else payload + reader.piece
+                payload = reader.piece() if reader.starts else payload + reader.piece()
                 if reader.ends:
                     expect_equal(len(payload), reader.length, "the length of a payload")
                     story.append((reader.opcode, reader.fin, reader.rsv1, payload))
@@ -157,8 +157,18 @@ def check_masks(data: bytes) -> None:
         return
     offset, start, text = data[0], min(data[1], len(data) - 2), data[2:]
     expected = bytes(octet ^ KEY[(offset + index) % 4] for index, octet in enumerate(text[start:]))
-    expect_equal(xor(text, start, len(text), KEY, offset), expected, "masked")
-    expect_equal(xor(expected, 0, len(expected), KEY, offset), text[start:], "masked twice")
+    expect_equal(xor(text, start, len(text), KEY, 0, offset), expected, "masked")
+    expect_equal(xor(expected, 0, len(expected), KEY, 0, offset), text[start:], "masked twice")
+    masked = xor(text, start, len(text), KEY, 0, 0)
+    expect_equal(decoded(lambda: xor_text(masked, 0, len(masked), KEY, 0)), decoded(text[start:].decode), "as text")
+
+
+def decoded(decode: Callable[[], str]) -> str | None:
+    """The text, None where there is none."""
+    try:
+        return decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def head_of(h1: ModuleType, data: bytes, *, request: bool) -> Any:

@@ -119,11 +119,9 @@ class WebSocketConnection(Traffic, Conversation, asyncio.Protocol):
         while message is None:
             try:
                 await self.arrival(timeout)
-            except (TimeoutError, asyncio.CancelledError):
-                self.receiving_failed()
+            except BaseException as error:
+                self.failed(error)
                 raise
-            finally:
-                self.end_receiving()
             message = self.take()
         return message
 
@@ -134,11 +132,9 @@ class WebSocketConnection(Traffic, Conversation, asyncio.Protocol):
         while message is None:
             try:
                 await self.arrival(None)
-            except (TimeoutError, asyncio.CancelledError):
-                self.receiving_failed()
+            except BaseException as error:
+                self.failed(error)
                 raise
-            finally:
-                self.end_receiving()
             message = self.take()
         if type(message) in END_MESSAGES:
             raise StopAsyncIteration
@@ -261,6 +257,7 @@ class WebSocketConnection(Traffic, Conversation, asyncio.Protocol):
         self._inbox.clear()
         if self._receiving:
             self._inbox.put(WS_CLOSING_MESSAGE)
+            self._inbox.wake_soon()
         try:
             async with asyncio.timeout(self._close_timeout):
                 await self._shake_hands(frame, drain=drain)

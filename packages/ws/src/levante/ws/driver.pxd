@@ -1,15 +1,20 @@
+cimport cython
+
 from levante.ws.keepalive cimport KeepAlive
 from levante.ws.lifeline cimport Lifeline
+from levante.ws.protocol cimport WebSocketProtocol
 
-cdef object _BINARY
-cdef object _CLOSE
-cdef object _PING
-cdef object _PONG
+cdef int _BINARY
+cdef int _CLOSE
+cdef int _PING
+cdef int _PONG
 
 cdef class WebSocketDriver(Lifeline):
+    @cython.locals(kind=int)
     cdef _advance(self)
-    cdef _dispatch(self, object message)
-    cdef _hand_over(self, object listener, object message)
+    @cython.locals(engine=WebSocketProtocol)
+    cdef _dispatch(self, int kind)
+    cdef _hand_over(self, object listener, int kind, object data)
     cdef _tell(self, object callback)
     cdef _listener_failed(self, object error)
     cdef _say_farewell(self)

@@ -13,29 +13,22 @@ import asyncio
 import logging
 from typing import Any, cast
 
-from .codes import WSCloseCode
+from .codes import WSCloseCode, WSMsgType
 from .errors import WebSocketError
 from .keepalive import KeepAlive
 from .lifeline import Lifeline
 from .limits import ANSWER_GRACE, MAX_PONGS_A_READ
-from .messagetypes import (
-    WSMessage,
-    WSMessageBinary,
-    WSMessageClose,
-    WSMessageError,
-    WSMessagePing,
-    WSMessagePong,
-)
+from .messagetypes import WSMessage, WSMessageError
 
 __all__ = ["WebSocketDriver"]
 
 
 _logger = logging.getLogger("levante.ws")
 
-_BINARY = WSMessageBinary
-_CLOSE = WSMessageClose
-_PING = WSMessagePing
-_PONG = WSMessagePong
+_BINARY = WSMsgType.BINARY.value
+_CLOSE = WSMsgType.CLOSE.value
+_PING = WSMsgType.PING.value
+_PONG = WSMsgType.PONG.value
 
 
 class WebSocketDriver(Lifeline):
@@ -67,6 +60,7 @@ class WebSocketDriver(Lifeline):
             self._pause_reading()
         else:
             self._advance()
+            self._inbox.wake()
 
     def eof_received(self) -> bool | None:
         """The peer hung up; the transport closes itself."""
@@ -98,6 +92,7 @@ class WebSocketDriver(Lifeline):
         elif not self._stalled:
             self._advance()
         self._wake_waiters()
+        self._inbox.wake_soon()
         if not self._stalled:
             self._say_farewell()
 
@@ -106,6 +101,7 @@ class WebSocketDriver(Lifeline):
     def _pump(self) -> None:
         """`_advance` for callers in plain Python: what they can call, compiled code looks for an override of."""
         self._advance()
+        self._inbox.wake_soon()
 
     def _advance(self) -> None:
         """Move messages from the engine to the inbox while it has room."""
@@ -113,12 +109,12 @@ class WebSocketDriver(Lifeline):
         self._pongs = 0
         try:
             while not self._held and not self._inbox.is_full():
-                message = self._engine.next_event()
-                if message is None:
+                kind = self._engine.advance()
+                if not kind:
                     self._pay_pong()
                     self._caught_up()
                     return
-                self._dispatch(message)
+                self._dispatch(kind)
         except WebSocketError as error:
             self._pay_pong()
             self._peer_failed(error)
@@ -126,35 +122,37 @@ class WebSocketDriver(Lifeline):
         self._pay_pong()
         self._stalled = True
 
-    def _dispatch(self, message: Any) -> None:  # Any: a WSMessage, told apart by its class
-        kind = type(message)
-        if kind is _CLOSE:
-            self._peer_closed(message)
-        elif self._engine.close_sent:
+    def _dispatch(self, kind: int) -> None:
+        """What to do with the message that the engine came to."""
+        engine = self._engine
+        if kind == _CLOSE:
+            self._peer_closed(engine.message())
+        elif engine.close_sent:
             # Nobody will read it, and nothing may be answered after our close frame.
-            return
+            engine.take()
         elif self._listener is not None:
-            self._hand_over(self._listener, message)
-        elif kind is _PING and self._autoping:
-            self._answer_ping(message.data)
-        elif kind is not _PONG or not self._autoping:
-            self._inbox.put(message)
+            self._hand_over(self._listener, kind, engine.take())
+        elif kind == _PING and self._autoping:
+            self._answer_ping(engine.take())
+        elif kind != _PONG or not self._autoping:
+            self._inbox.put(engine.message())
+        else:
+            engine.take()
 
-    def _hand_over(self, listener: Any, message: Any) -> None:  # Any: as above; the listener, see WebSocketConnection
+    def _hand_over(self, listener: Any, kind: int, data: Any) -> None:  # Any: see WebSocketConnection; as kind has it
         """A message to its method."""
-        kind = type(message)
-        if kind is _BINARY:
+        if kind == _BINARY:
             tell = listener.on_binary
-        elif kind is _PING:
+        elif kind == _PING:
             if self._autoping:
-                self._answer_ping(message.data)
+                self._answer_ping(data)
             tell = listener.on_ping
-        elif kind is _PONG:
+        elif kind == _PONG:
             tell = listener.on_pong
         else:
             tell = listener.on_text
         try:
-            tell(self, message.data)
+            tell(self, data)
         except Exception as error:  # noqa: BLE001  # the boundary: a callback may raise anything
             self._listener_failed(error)
 
@@ -283,3 +281,4 @@ class WebSocketDriver(Lifeline):
     def _go_on(self) -> None:
         if self._stalled:
             self._advance()
+            self._inbox.wake_soon()

@@ -1,5 +1,5 @@
 cimport cython
-from levante.ws.masks cimport xor
+from levante.ws.masks cimport xor, xor_text
 
 cdef int _RSV2_AND_RSV3
 cdef int _MASKED
@@ -19,7 +19,10 @@ cdef class FrameReader:
     cdef bytes _data
     cdef Py_ssize_t _pos
     cdef Py_ssize_t _end
-    cdef bytes _key
+    cdef bytes _keys
+    cdef Py_ssize_t _key_at
+    cdef Py_ssize_t _start
+    cdef Py_ssize_t _done
     cdef Py_ssize_t _left
     cdef bint _in_payload
     cdef bint _begun
@@ -29,14 +32,16 @@ cdef class FrameReader:
     cdef readonly Py_ssize_t length
     cdef readonly bint starts
     cdef readonly bint ends
-    cdef readonly bytes piece
 
     cpdef feed(self, bytes data)
     cpdef Py_ssize_t unread(self)
     @cython.locals(available=Py_ssize_t)
     cpdef bint advance(self) except -1
-    @cython.locals(start=Py_ssize_t)
-    cdef int _take(self, Py_ssize_t size) except -1
+    @cython.locals(piece=bytes)
+    cpdef bytes piece(self)
+    @cython.locals(text=str)
+    cpdef str text(self)
+    cdef _let_go(self)
     @cython.locals(start=Py_ssize_t, available=Py_ssize_t, first=int, second=int, length=Py_ssize_t, size=int, extended=int)
     cdef bint _read_header(self) except -1
     @cython.locals(opcode=int)
@@ -48,9 +53,6 @@ cdef class FrameReader:
 cdef list _made
 
 @cython.locals(first=int, mask=int, head=bytes)
-cpdef bytes encode_head(int opcode, object length, int flags, bytes key)
-
-@cython.locals(head=bytes)
 cpdef bytes encode_frame(int opcode, bytes payload, int flags, bytes key)
 
 @cython.locals(made=list)

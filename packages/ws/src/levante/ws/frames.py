@@ -8,9 +8,9 @@ show it are there; what depends on other frames is checked in `messages`.
 
 from .codes import WSCloseCode
 from .errors import WebSocketError
-from .masks import xor
+from .masks import xor, xor_text
 
-__all__ = ["FIN", "RSV1", "FrameReader", "encode_frame", "encode_head"]
+__all__ = ["FIN", "RSV1", "FrameReader", "encode_frame"]
 
 FIN = 0x80
 RSV1 = 0x40
@@ -30,10 +30,10 @@ _C_RSV1 = RSV1
 class FrameReader:
     """Cuts bytes into frames. `feed` bytes, then call `advance` until it says False.
 
-    After each True: `opcode`, `fin`, `rsv1` and `length` describe the frame, `piece` is its next payload, unmasked
-    (it can be empty), `starts` and `ends` tell whether the piece is the first and the last of its frame. Raises
-    `WebSocketError` (close code 1002) at the first byte that no valid frame can have; the reader must not be used
-    after that.
+    After each True: `opcode`, `fin`, `rsv1` and `length` describe the frame, `piece()` is its next payload, unmasked
+    (it can be empty), `starts` and `ends` tell whether the piece is the first and the last of its frame. A piece can be
+    had once, and before more is fed. Raises `WebSocketError` (close code 1002) at the first byte that no valid frame
+    can have; the reader must not be used after that.
     """
 
     def __init__(self, *, masked: bool, rsv1_allowed: bool) -> None:
@@ -42,7 +42,12 @@ class FrameReader:
         self._data = b""
         self._pos = 0
         self._end = 0
-        self._key = b""
+        # The masking key is where it came, or a copy of it for a frame of which not everything has come.
+        self._keys = b""
+        self._key_at = 0
+        # Where the piece begins: in the data, and in its frame's payload.
+        self._start = 0
+        self._done = 0
         self._left = 0
         self._in_payload = False
         self._begun = False
@@ -52,12 +57,13 @@ class FrameReader:
         self.length = 0
         self.starts = False
         self.ends = False
-        self.piece = b""
 
     def feed(self, data: bytes) -> None:
         """Take in bytes as they came from the transport."""
         if self._pos < self._end:
             data = self._data[self._pos :] + data
+        if not self._in_payload:
+            self._keys = b""
         self._data = data
         self._pos = 0
         self._end = len(data)
@@ -79,23 +85,37 @@ class FrameReader:
         else:
             self.ends = False
         self.starts = not self._begun
-        self._take(available)
-        return True
-
-    def _take(self, size: int) -> None:
-        start = self._pos
-        self._pos = start + size
-        if not size:
-            self.piece = b""
-        elif self._masked:
-            self.piece = xor(self._data, start, self._pos, self._key, self.length - self._left)
-        else:
-            self.piece = self._data[start : self._pos]
-        self._left -= size
+        self._start = self._pos
+        self._pos += available
+        self._done = self.length - self._left
+        self._left -= available
         self._in_payload = not self.ends
         self._begun = not self.ends
+        return True
+
+    def piece(self) -> bytes:
+        """The payload that `advance` came to."""
+        if self._masked:
+            piece = xor(self._data, self._start, self._pos, self._keys, self._key_at, self._done)
+        else:
+            piece = self._data[self._start : self._pos]
+        self._let_go()
+        return piece
+
+    def text(self) -> str:
+        """The same decoded, for a piece that is a whole payload; UnicodeDecodeError where it is not UTF-8."""
+        if self._masked:
+            text = xor_text(self._data, self._start, self._pos, self._keys, self._key_at)
+        else:
+            text = self._data[self._start : self._pos].decode("utf-8")
+        self._let_go()
+        return text
+
+    def _let_go(self) -> None:
+        """Do not keep a large read alive on an idle connection."""
         if self._pos == self._end:
-            # The pieces hold what is needed; do not keep a large read alive on an idle connection.
+            if not self._in_payload:
+                self._keys = b""
             self._data = b""
             self._pos = 0
             self._end = 0
@@ -123,8 +143,12 @@ class FrameReader:
             return False
         if extended > 2:
             length = self._extended_length(start + 2, start + extended)
-        if self._masked:
-            self._key = self._data[start + extended : start + size]
+        if self._masked and available - size < length:
+            self._keys = self._data[start + extended : start + size]
+            self._key_at = 0
+        elif self._masked:
+            self._keys = self._data
+            self._key_at = start + extended
         self.opcode = first & 0x0F
         self.fin = (first & _C_FIN) != 0
         self.rsv1 = (first & _C_RSV1) != 0
@@ -175,24 +199,19 @@ class FrameReader:
         return length
 
 
-def encode_head(opcode: int, length: int, flags: int, key: bytes | None) -> bytes:
-    """The header of a frame with `length` bytes of payload, its masking key included; the rest as `encode_frame`."""
+def encode_frame(opcode: int, payload: bytes, flags: int, key: bytes | None) -> bytes:
+    """One frame with `payload`; `flags` is FIN, RSV1, both or 0, `key` the four masking bytes of a client, None on a
+    server."""
     first = opcode | flags
     mask = 0 if key is None else _MASKED
+    length = len(payload)
     if length < _LENGTH_16:
         head = _two_bytes(first, mask | length)
     elif length <= _LARGEST_16:
         head = _two_bytes(first, mask | _LENGTH_16) + length.to_bytes(2, "big")
     else:
         head = _two_bytes(first, mask | _LENGTH_64) + length.to_bytes(8, "big")
-    return head if key is None else head + key
-
-
-def encode_frame(opcode: int, payload: bytes, flags: int, key: bytes | None) -> bytes:
-    """One frame with `payload`; `flags` is FIN, RSV1, both or 0, `key` the four masking bytes of a client, None on a
-    server."""
-    head = encode_head(opcode, len(payload), flags, key)
-    return head + payload if key is None else head + xor(payload, 0, len(payload), key, 0)
+    return head + payload if key is None else head + key + xor(payload, 0, length, key, 0, 0)
 
 
 def _two_bytes(first: int, second: int) -> bytes:

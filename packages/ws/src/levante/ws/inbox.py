@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 
+from .arrival import Arrival
 from .limits import QUEUE_BYTES, QUEUE_MESSAGES
 from .messagetypes import WSMessage
 
@@ -15,19 +16,18 @@ _MOST_BYTES = QUEUE_BYTES
 class Inbox:
     """Messages that wait for the application, and the one `receive()` that waits for a message.
 
-    The queue itself never refuses: who puts asks `is_full` first. A message is only taken out by the reader
-    itself, never handed to a waiting future, so that a cancelled `receive()` loses none. The first message that waits
-    has a place of its own: most of the time there is no second one.
+    The queue itself never refuses: who puts asks `is_full` first, and wakes the reader when all is put. A message is
+    only taken out by the reader itself, never handed to who waits, so that a cancelled `receive()` loses none. The
+    first message that waits has a place of its own: most of the time there is no second one.
     """
 
-    __slots__ = ("_first", "_messages", "_size", "_timer", "_waiter")
+    __slots__ = ("_arrival", "_first", "_messages", "_size")
 
     def __init__(self) -> None:
         self._first: WSMessage | None = None
         self._messages: deque[WSMessage] | None = None
         self._size = 0
-        self._waiter: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._arrival: Arrival | None = None  # there is none where messages go to a listener
 
     def __len__(self) -> int:
         return (self._first is not None) + (0 if self._messages is None else len(self._messages))
@@ -38,7 +38,7 @@ class Inbox:
         return self._size
 
     def put(self, message: WSMessage) -> None:
-        """Append a message and wake the reader."""
+        """Append a message."""
         if self._first is None:
             self._first = message
         else:
@@ -46,8 +46,6 @@ class Inbox:
                 self._messages = deque()
             self._messages.append(message)
         self._size += message.size
-        if self._waiter is not None:
-            self.wake()
 
     def pop(self) -> WSMessage | None:
         """The oldest message, None when there is none."""
@@ -68,29 +66,25 @@ class Inbox:
         return self._size >= _MOST_BYTES or (self._messages is not None and len(self._messages) + 1 >= _MOST)
 
     def wake(self) -> None:
-        """Let the waiting reader look."""
-        waiter = self._waiter
-        if waiter is not None:
-            self._waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
+        """Have the waiting reader take what there is, now: for calls of the event loop, at their end. It is left alone
+        when there is nothing: looking anew begins its timeout anew."""
+        if self._first is not None and self._arrival is not None:
+            self._arrival.wake()
 
-    def arrival(self, loop: asyncio.AbstractEventLoop, timeout: float | None) -> "asyncio.Future[None]":
+    def wake_soon(self) -> None:
+        """Let the waiting reader look in the next round of the event loop."""
+        if self._arrival is not None:
+            self._arrival.wake_soon()
+
+    def arrival(self, loop: asyncio.AbstractEventLoop, timeout: float | None) -> Arrival:
         """What the reader waits for; `TimeoutError` after `timeout` seconds (None: never). `stop_waiting` follows."""
-        waiter: asyncio.Future[None] = loop.create_future()
-        self._waiter = waiter
-        if timeout is not None:
-            self._timer = loop.call_later(timeout, _time_out, waiter)
-        return waiter
+        arrival = self._arrival
+        if arrival is None:
+            arrival = self._arrival = Arrival()
+        arrival.begin(loop, timeout)
+        return arrival
 
     def stop_waiting(self) -> None:
         """The reader has come back from waiting, whatever woke it."""
-        self._waiter = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-
-def _time_out(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError("no message came in time"))
+        if self._arrival is not None:
+            self._arrival.end()

@@ -26,9 +26,6 @@ WRITER_LIMIT: Final = 256 * 1024
 WRITER_LOW_SHARE: Final = 4
 # Messages above this leave as fragments of this size, so that a pong or a close does not wait behind megabytes.
 FRAGMENT_SIZE: Final = 1024 * 1024
-# A server's frame above this is written as header and payload, not joined: from here on a copy costs more than a second
-# part in the system call.
-JOINED_FRAME: Final = 16 * 1024
 # Messages above this are compressed in a thread: at best speed 16 KiB take about 0.2 ms (precedent: aiohttp).
 COMPRESS_INLINE: Final = 16 * 1024
 

@@ -1,18 +1,24 @@
 cimport cython
 
+from levante.ws cimport blanks
+
 cdef Py_ssize_t _KEY
 cdef Py_ssize_t _BATCH
-cdef Py_ssize_t _SCRATCH
-cdef bytearray _shared
+cdef bint _plain
 
-@cython.locals(size=Py_ssize_t, buffer=bytearray, out="unsigned char *")
-cpdef bytes xor(bytes data, Py_ssize_t start, Py_ssize_t end, bytes key, Py_ssize_t offset)
+@cython.locals(size=Py_ssize_t, masked=bytes)
+cpdef bytes xor(bytes data, Py_ssize_t start, Py_ssize_t end, bytes keys, Py_ssize_t key_at, Py_ssize_t offset)
 
-cdef bytes _mask_as_number(bytes data, bytes key)
+@cython.locals(size=Py_ssize_t, text=str, out="unsigned char *")
+cpdef str xor_text(bytes data, Py_ssize_t start, Py_ssize_t end, bytes keys, Py_ssize_t key_at)
+
+cdef Py_ssize_t _check(bytes data, Py_ssize_t start, Py_ssize_t end, bytes keys, Py_ssize_t key_at) except -1
+
+cdef bytes _mask_as_number(bytes data, bytes key, Py_ssize_t offset)
 
 @cython.locals(
     source="const unsigned char *",
-    keys="const unsigned char *",
+    key="const unsigned char *",
     first="unsigned char",
     second="unsigned char",
     third="unsigned char",
@@ -21,8 +27,11 @@ cdef bytes _mask_as_number(bytes data, bytes key)
     i=Py_ssize_t,
 )
 cdef int _mask(
-    unsigned char* out, bytes data, Py_ssize_t start, Py_ssize_t size, bytes key, Py_ssize_t offset
+    unsigned char* out, bytes data, Py_ssize_t start, Py_ssize_t size, bytes keys, Py_ssize_t key_at, Py_ssize_t offset
 ) except -1
+
+@cython.locals(seen="unsigned char", i=Py_ssize_t)
+cdef bint _is_ascii(const unsigned char* octets, Py_ssize_t size) noexcept
 
 cdef class _Keys:
     cdef bytes _batch

@@ -1,52 +1,73 @@
-"""Masking: XOR of a payload with a key of four bytes (RFC 6455 section 5.3), and keys that nobody can guess.
+"""Bytes on their way through a mask (RFC 6455 section 5.3), and keys that nobody can guess.
 
-The loop takes four bytes a turn, one for each byte of the key, from one buffer into another: that is what C compilers
-turn into vector instructions whatever the alignment, so it runs at the speed of memory. What fits is masked in a
-buffer that is kept. Interpreted, that loop would take a second for a few megabytes; there, and in no other place, the
+The loop takes four bytes a turn, one for each byte of the key: that is what C compilers turn into vector instructions
+whatever the alignment, so it runs at the speed of memory. It writes straight into the object that is handed out, be
+that bytes or text. Interpreted, that loop would take a second for a few megabytes; there, and in no other place, the
 plain form has a body of its own: one XOR of two long numbers. Tests hold both to the same bytes. Keys come from the
 system's random source in batches, one system call for a thousand frames.
 """
 
 import os
+from typing import Any
 
-__all__ = ["new_key", "xor"]
+from . import blanks
+
+__all__ = ["new_key", "xor", "xor_text"]
 
 _KEY = 4
 # Keys fetched in one system call.
 _BATCH = 4096
-# The largest read of uvloop and asyncio; larger payloads, of messages that are sent, get a buffer of their own.
-_SCRATCH = 256 * 1024
-# The buffer that is kept; None says that this is the plain form.
-_shared = None if __file__.endswith(".py") else bytearray(_SCRATCH)
+_plain = __file__.endswith(".py")
 
 
-def xor(data: bytes, start: int, end: int, key: bytes, offset: int) -> bytes:
-    """The bytes `data[start:end]` masked, or unmasked, by `key`; the first of them meets `key[offset % 4]`."""
-    size = end - start
-    if start < 0 or size < 0 or end > len(data) or len(key) != _KEY:
-        raise ValueError(f"got bytes {start} to {end} of {len(data)}, and a key of {len(key)} bytes; expected 4")
-    if _shared is None:
-        return _mask_as_number(data[start:end], key[offset % _KEY :] + key[: offset % _KEY])
-    buffer = _shared if size <= _SCRATCH else bytearray(size)
-    out = buffer
-    _mask(out, data, start, size, key, offset)
-    # For the type checker, which sees a bytearray: compiled, the slice is bytes already and this costs nothing.
-    return b"" + out[:size]
+def xor(data: bytes, start: int, end: int, keys: bytes, key_at: int, offset: int) -> bytes:
+    """The bytes `data[start:end]` masked, or unmasked, by the four bytes of `keys` from `key_at` on; the first of them
+    meets byte `offset % 4` of the key."""
+    size = _check(data, start, end, keys, key_at)
+    if _plain:
+        return _mask_as_number(data[start:end], keys[key_at : key_at + _KEY], offset)
+    masked = blanks.new_bytes(size)
+    _mask(masked, data, start, size, keys, key_at, offset)
+    return masked
 
 
-def _mask_as_number(data: bytes, key: bytes) -> bytes:
+def xor_text(data: bytes, start: int, end: int, keys: bytes, key_at: int) -> str:
+    """What `xor` gives from offset 0, decoded; UnicodeDecodeError where it is not UTF-8."""
+    size = _check(data, start, end, keys, key_at)
+    if _plain:
+        return _mask_as_number(data[start:end], keys[key_at : key_at + _KEY], 0).decode("utf-8")
+    # Most text is ASCII, and then this is it.
+    text = blanks.new_ascii(size)
+    out = blanks.octets(text)
+    _mask(out, data, start, size, keys, key_at, 0)
+    # For the type checker, which sees bytes: compiled, this decodes where the bytes are.
+    return text if _is_ascii(out, size) else out[:size].decode("utf-8")
+
+
+def _check(data: bytes, start: int, end: int, keys: bytes, key_at: int) -> int:
+    """How many bytes are meant; ValueError where not all of them are there."""
+    if start < 0 or end < start or end > len(data) or key_at < 0 or key_at + _KEY > len(keys):
+        raise ValueError(
+            f"got bytes {start} to {end} of {len(data)}, and a key at {key_at} of {len(keys)}; expected 4 bytes there"
+        )
+    return end - start
+
+
+def _mask_as_number(data: bytes, key: bytes, offset: int) -> bytes:
     size = len(data)
-    mask = (key * (size // _KEY + 1))[:size]
+    start = offset % _KEY
+    mask = (key * (size // _KEY + 2))[start : start + size]
     return (int.from_bytes(data, "big") ^ int.from_bytes(mask, "big")).to_bytes(size, "big")
 
 
-def _mask(out: bytearray, data: bytes, start: int, size: int, key: bytes, offset: int) -> None:
+def _mask(out: Any, data: bytes, start: int, size: int, keys: bytes, key_at: int, offset: int) -> None:
+    """Any: the new object's bytes, which only C can write to."""
     source = data
-    keys = key
-    first = keys[offset & 3]
-    second = keys[(offset + 1) & 3]
-    third = keys[(offset + 2) & 3]
-    fourth = keys[(offset + 3) & 3]
+    key = keys
+    first = key[key_at + (offset & 3)]
+    second = key[key_at + ((offset + 1) & 3)]
+    third = key[key_at + ((offset + 2) & 3)]
+    fourth = key[key_at + ((offset + 3) & 3)]
     whole = size & ~3
     for i in range(0, whole, 4):
         out[i] = source[start + i] ^ first
@@ -54,7 +75,14 @@ def _mask(out: bytearray, data: bytes, start: int, size: int, key: bytes, offset
         out[i + 2] = source[start + i + 2] ^ third
         out[i + 3] = source[start + i + 3] ^ fourth
     for i in range(whole, size):
-        out[i] = source[start + i] ^ keys[(offset + i) & 3]
+        out[i] = source[start + i] ^ key[key_at + ((offset + i) & 3)]
+
+
+def _is_ascii(octets: Any, size: int) -> bool:
+    seen = 0
+    for i in range(size):
+        seen |= octets[i]
+    return seen < 128
 
 
 class _Keys:

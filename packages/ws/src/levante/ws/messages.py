@@ -7,7 +7,9 @@ when it is whole and valid.
 """
 
 import codecs
+from typing import Any
 
+from . import blanks
 from .codes import WSCloseCode, WSMsgType, is_sendable_close_code
 from .deflate import Inflater
 from .errors import WebSocketError
@@ -30,17 +32,18 @@ _BINARY = 2
 _CONTROL = 8
 _CLOSE = 8
 _PING = 9
+_NOTHING = 0
 _TEXT_TYPE = WSMsgType.TEXT
 _TEXT_MESSAGE = WSMessageText
 _BINARY_MESSAGE = WSMessageBinary
 _BINARY_TYPE = WSMsgType.BINARY
-# The named tuples' own __new__ parses keywords and defaults; this is what it comes down to.
-_make = tuple.__new__
 _decode = codecs.utf_8_decode
 
 
 class MessageReader:
     """Reads messages from the bytes of one peer. `feed` bytes, then call `next_message` until it returns None.
+
+    Those who need no message object call `advance` until it returns 0, and `take` what it came to.
 
     With `views` the data of a binary message are a memoryview, which spares gathered ones a copy.
 
@@ -69,6 +72,11 @@ class MessageReader:
         self._size = 0
         self._buffer: bytearray | None = None
         self._utf8_rest = b""
+        # The message that `advance` came to; the reason only of a close frame.
+        self._kind = _NOTHING
+        self._data: Any = None  # Any: as that kind of message has it
+        self._length = 0
+        self._reason = ""
 
     def feed(self, data: bytes) -> None:
         """Take in bytes as they came from the transport."""
@@ -80,19 +88,49 @@ class MessageReader:
 
     def next_message(self) -> WSMessage | None:
         """The next message, control messages included; None when more bytes are needed."""
+        return None if self.advance() == _NOTHING else self.message()
+
+    def advance(self) -> int:
+        """Go on to the next message, control messages included: its opcode, 0 when more bytes are needed."""
         frames = self._frames
+        self._kind = _NOTHING
         while frames.advance():
             opcode = frames.opcode
             if opcode >= _CONTROL:
-                return self._control(opcode, frames.piece)
+                return self._control(opcode, frames.piece())
             if frames.starts:
                 self._begin_frame(opcode, frames.length)
                 if frames.ends and frames.fin and opcode and not frames.rsv1:
-                    return self._whole(opcode, frames.piece)
-            self._add(frames.piece)
+                    return self._whole(opcode, frames)
+            self._add(frames.piece())
             if frames.ends and frames.fin:
                 return self._finish()
-        return None
+        return _NOTHING
+
+    def take(self) -> Any:
+        """The data of the message that `advance` came to (Any: str, bytes or a view, or the code of a close frame); to
+        be had once, by this or by `message`."""
+        data = self._data
+        self._data = None
+        return data
+
+    def close_code(self) -> int:
+        """The code of the close frame that `advance` came to, 0 when it had none."""
+        return int(self._data)
+
+    def message(self) -> WSMessage:
+        """The message that `advance` came to."""
+        data = self._data
+        self._data = None
+        if self._kind == _TEXT:
+            if self._decode_text:
+                return blanks.record(_TEXT_MESSAGE, (data, self._length, None, _TEXT_TYPE))
+            return WSMessageTextBytes(data, self._length)
+        if self._kind == _BINARY:
+            return blanks.record(_BINARY_MESSAGE, (data, self._length, None, _BINARY_TYPE))
+        if self._kind == _CLOSE:
+            return WSMessageClose(data, self._length, self._reason)
+        return WSMessagePing(data, self._length) if self._kind == _PING else WSMessagePong(data, self._length)
 
     def _begin_frame(self, opcode: int, length: int) -> None:
         """What a data frame's header alone decides (RFC 6455 section 5.4), and the limits."""
@@ -112,25 +150,32 @@ class MessageReader:
         if self._max_size and not self._inflating and length > self._max_size - self._size:
             raise _too_big(f"got a message of at least {self._size + length} bytes; the limit is {self._max_size}")
 
-    def _whole(self, opcode: int, payload: bytes | bytearray) -> WSMessage:
-        """A message of which every byte is here and within the limits."""
-        self._opcode = 0
+    def _whole(self, opcode: int, frames: FrameReader) -> int:
+        """A message in one frame, of which every byte is here and within the limits."""
+        self._opcode = _NOTHING
+        if opcode == _TEXT and self._decode_text:
+            try:
+                return self._came(_TEXT, frames.text(), frames.length)
+            except UnicodeDecodeError as error:
+                raise _not_utf8("text message", error) from error
+        return self._gathered(opcode, frames.piece())
+
+    def _gathered(self, opcode: int, payload: bytes | bytearray) -> int:
+        """A message as its bytes, not checked yet."""
         size = len(payload)
         if opcode == _BINARY:
-            if self._views:
-                return _make(_BINARY_MESSAGE, (memoryview(payload), size, None, _BINARY_TYPE))
-            return _make(_BINARY_MESSAGE, (_as_bytes(payload), size, None, _BINARY_TYPE))
+            return self._came(_BINARY, memoryview(payload) if self._views else _as_bytes(payload), size)
         try:
-            if type(payload) is bytes:
-                whole = payload
-                text = whole.decode("utf-8")
-            else:
-                text = _decode(payload, "strict", True)[0]
+            text = _decode(payload, "strict", True)[0]
         except UnicodeDecodeError as error:
             raise _not_utf8("text message", error) from error
-        if self._decode_text:
-            return _make(_TEXT_MESSAGE, (text, size, None, _TEXT_TYPE))
-        return WSMessageTextBytes(_as_bytes(payload), size)
+        return self._came(_TEXT, text if self._decode_text else _as_bytes(payload), size)
+
+    def _came(self, kind: int, data: Any, length: int) -> int:
+        self._kind = kind
+        self._data = data
+        self._length = length
+        return kind
 
     def _add(self, piece: bytes) -> None:
         """Take in the next piece of the open message."""
@@ -159,7 +204,7 @@ class MessageReader:
             raise _not_utf8("text message", error) from error
         self._utf8_rest = piece[done:]
 
-    def _finish(self) -> WSMessage:
+    def _finish(self) -> int:
         """The last frame of the open message is complete."""
         if self._inflating:
             self._inflating = False
@@ -168,30 +213,30 @@ class MessageReader:
         payload = self._buffer
         self._buffer = None
         self._utf8_rest = b""
-        return self._whole(self._opcode, b"" if payload is None else payload)
+        opcode = self._opcode
+        self._opcode = _NOTHING
+        return self._gathered(opcode, b"" if payload is None else payload)
 
-    def _control(self, opcode: int, payload: bytes) -> WSMessage:
-        if opcode == _PING:
-            return WSMessagePing(payload, len(payload))
+    def _control(self, opcode: int, payload: bytes) -> int:
         if opcode == _CLOSE:
-            return _read_close(payload)
-        return WSMessagePong(payload, len(payload))
+            code, self._reason = _read_close(payload)
+            return self._came(_CLOSE, code, len(payload))
+        return self._came(opcode, payload, len(payload))
 
 
-def _read_close(payload: bytes) -> WSMessage:
-    """A close frame's code and reason (RFC 6455 sections 5.5.1 and 7.4)."""
+def _read_close(payload: bytes) -> tuple[int, str]:
+    """A close frame's code, 0 when it has none, and reason (RFC 6455 sections 5.5.1 and 7.4)."""
     if not payload:
-        return WSMessageClose(0, 0, "")
+        return 0, ""
     if len(payload) == 1:
         raise WebSocketError(WSCloseCode.PROTOCOL_ERROR, "got a close frame with a body of 1 byte; a code has 2")
     code = payload[0] << 8 | payload[1]
     if not is_sendable_close_code(code):
         raise WebSocketError(WSCloseCode.PROTOCOL_ERROR, f"got close code {code}, which must not be sent")
     try:
-        reason = payload[2:].decode("utf-8")
+        return code, payload[2:].decode("utf-8")
     except UnicodeDecodeError as error:
         raise _not_utf8("close reason", error) from error
-    return WSMessageClose(code, len(payload), reason)
 
 
 def _as_bytes(payload: bytes | bytearray) -> bytes:

@@ -9,7 +9,6 @@ cdef class Outbox:
     cpdef attach(self, object transport)
     cpdef bint is_closing(self) except -1
     cpdef write(self, bytes frame)
-    cpdef write_large(self, bytes head, bytes payload)
     cdef _open_transport(self)
     cpdef pause(self)
     cpdef resume(self)

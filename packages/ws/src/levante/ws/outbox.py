@@ -38,13 +38,6 @@ class Outbox:
         """Hand a frame to the transport."""
         self._open_transport().write(frame)
 
-    def write_large(self, head: bytes, payload: bytes) -> None:
-        """Hand a frame to the transport in two parts, which spares the payload a copy. Not by `writelines`: asyncio's
-        did not pause its protocol before 3.13.6; uvloop makes one system call of two writes anyhow."""
-        transport = self._open_transport()
-        transport.write(head)
-        transport.write(payload)
-
     def _open_transport(self) -> asyncio.WriteTransport:
         transport = self._transport
         if self.lost or transport is None or transport.is_closing():

@@ -1,8 +1,11 @@
-from levante.ws.frames cimport encode_frame, encode_head
+cimport cython
+
+from levante.ws.frames cimport encode_frame
 from levante.ws.masks cimport new_key
 from levante.ws.messages cimport MessageReader
 
-cdef object _CLOSE_MESSAGE
+cdef int _CLOSE
+cdef int _NOTHING
 
 cdef class WebSocketProtocol:
     cdef readonly object role
@@ -17,6 +20,9 @@ cdef class WebSocketProtocol:
     cpdef receive_data(self, object data)
     cpdef bint is_readable(self) except -1
     cpdef next_event(self)
+    @cython.locals(kind=int)
+    cpdef int advance(self) except -1
+    cpdef take(self)
+    cpdef message(self)
     cpdef bytes frame(self, int opcode, bytes payload, int flags)
-    cpdef bytes head(self, int opcode, object length, int flags)
     cdef _check_open(self)

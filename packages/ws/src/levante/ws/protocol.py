@@ -7,23 +7,25 @@ cannot make it pile up messages.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from levante.http import Role
 
 from .codes import CLOSE_NO_STATUS, WSCloseCode, WSMsgType, is_sendable_close_code
 from .deflate import DeflateParams, deflater, inflater
 from .errors import WebSocketError
-from .frames import FIN, RSV1, encode_frame, encode_head
+from .frames import FIN, RSV1, encode_frame
 from .limits import MAX_MSG_SIZE
 from .masks import new_key
 from .messages import MessageReader
-from .messagetypes import WSMessage, WSMessageClose
+from .messagetypes import WSMessage
 
 __all__ = ["WebSocketProtocol"]
 
 _MAX_CONTROL = 125
 _MAX_REASON = _MAX_CONTROL - 2
-_CLOSE_MESSAGE = WSMessageClose
+_CLOSE = WSMsgType.CLOSE.value
+_NOTHING = 0
 
 
 class WebSocketProtocol:
@@ -78,16 +80,29 @@ class WebSocketProtocol:
 
         Raises `WebSocketError` once, when the peer has broken a rule or a limit: fail the connection with its code.
         """
+        return None if self.advance() == _NOTHING else self.message()
+
+    def advance(self) -> int:
+        """Go on to the next message, as `next_event`, but give only its opcode, and 0 for None: what it is can be had
+        once, by `take` or by `message`."""
         if not self.is_readable():
-            return None
+            return _NOTHING
         try:
-            message = self._reader.next_message()
+            kind = self._reader.advance()
         except WebSocketError as error:
             self.error = error
             raise
-        if type(message) is _CLOSE_MESSAGE:
-            self.close_received = message.data or CLOSE_NO_STATUS
-        return message
+        if kind == _CLOSE:
+            self.close_received = self._reader.close_code() or CLOSE_NO_STATUS
+        return kind
+
+    def take(self) -> Any:
+        """The data of the message that `advance` came to (Any: as that kind of message has it)."""
+        return self._reader.take()
+
+    def message(self) -> WSMessage:
+        """The message that `advance` came to."""
+        return self._reader.message()
 
     def events(self) -> Iterator[WSMessage]:
         """The messages that can be read now."""
@@ -164,11 +179,6 @@ class WebSocketProtocol:
         """One frame as it is; `flags` is FIN and RSV1. Raises `RuntimeError` after the close frame."""
         self._check_open()
         return encode_frame(opcode, payload, flags, new_key() if self.masking else None)
-
-    def head(self, opcode: int, length: int, flags: int) -> bytes:
-        """A server's frame without its `length` bytes of payload, which follow as they are."""
-        self._check_open()
-        return encode_head(opcode, length, flags, None)
 
     def _check_open(self) -> None:
         if self.close_sent:

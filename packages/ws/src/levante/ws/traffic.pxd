@@ -9,7 +9,6 @@ cdef int _BINARY
 cdef object _TEXT_MESSAGE
 cdef object _BINARY_MESSAGE
 cdef Py_ssize_t _INLINE
-cdef Py_ssize_t _JOINED
 cdef int _WAITS
 cdef int _WRITTEN
 cdef int _FULL

@@ -10,10 +10,11 @@ from typing import Any
 
 from levante.http.errors import PeerDisconnected
 
+from .arrival import Arrival
 from .codes import WSCloseCode, WSMsgType
 from .driver import WebSocketDriver
 from .frames import FIN
-from .limits import COMPRESS_INLINE, JOINED_FRAME
+from .limits import COMPRESS_INLINE
 from .listener import WebSocketListener
 from .messagetypes import (
     WS_CLOSED_MESSAGE,
@@ -34,7 +35,6 @@ _BINARY = WSMsgType.BINARY.value
 _TEXT_MESSAGE = WSMessageText
 _BINARY_MESSAGE = WSMessageBinary
 _INLINE = COMPRESS_INLINE
-_JOINED = JOINED_FRAME
 
 # What became of a message: nothing, since it has to wait its turn; written; written, and the peer does not keep up.
 _WAITS = 0
@@ -92,7 +92,9 @@ class Traffic(WebSocketDriver):
         return self._next()
 
     def take(self) -> WSMessage | None:
-        """The next message for the application; None when there is none yet."""
+        """The next message for the application, which has waited for it; None when there is none after all."""
+        self._receiving = False
+        self._inbox.stop_waiting()
         return self._next()
 
     def _next(self) -> WSMessage | None:
@@ -104,31 +106,23 @@ class Traffic(WebSocketDriver):
         kind = type(message)
         return message if kind is _TEXT_MESSAGE or kind is _BINARY_MESSAGE else self._arrived(message)
 
-    def arrival(self, timeout: float | None) -> "asyncio.Future[None]":
-        """What to await before `take` is asked again; `TimeoutError` after `timeout` seconds. `end_receiving` must
-        follow."""
+    def arrival(self, timeout: float | None) -> Arrival:
+        """What to await before `take`; `TimeoutError` after `timeout` seconds. `failed` must follow if it raises."""
         loop = asyncio.get_running_loop() if self._loop is None else self._loop
         self._receiving = True
-        waiter = self._inbox.arrival(loop, timeout or self._receive_timeout)
+        arrival = self._inbox.arrival(loop, timeout or self._receive_timeout)
         if self._stalled:
             # A long backlog is worked off in turns with everybody else.
             loop.call_soon(self._go_on)
-        return waiter
+        return arrival
 
-    def end_receiving(self) -> None:
-        """Undo `arrival`."""
+    def failed(self, error: BaseException) -> None:
+        """`receive()` timed out or was cancelled, or is thrown away."""
         self._receiving = False
         self._inbox.stop_waiting()
-
-    def receiving_failed(self) -> None:
-        """`receive()` timed out or was cancelled."""
-        if self._manners.timeout_marks_abnormal and not self._closed:
+        given_up = isinstance(error, TimeoutError | asyncio.CancelledError)
+        if given_up and self._manners.timeout_marks_abnormal and not self._closed:
             self._close_code = WSCloseCode.ABNORMAL_CLOSURE
-
-    def _go_on(self) -> None:
-        if self._stalled:
-            self._advance()
-            self._inbox.wake()
 
     def _arrived(self, message: WSMessage) -> WSMessage:
         """The application has come to a message that is more than data."""
@@ -216,8 +210,6 @@ class Traffic(WebSocketDriver):
         try:
             if compressing:
                 self._outbox.write(engine.send_data(opcode, message, compress=compress))
-            elif size > _JOINED and not engine.masking:
-                self._outbox.write_large(engine.head(opcode, size, _FIN), message)
             else:
                 self._outbox.write(engine.frame(opcode, message, _FIN))
         except PeerDisconnected as error:
