@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from levante import client
-from levante.client import ClientSession
+from levante.client import ClientSession, TCPConnector
 from levante.client.challenges import parse_challenges
 from levante.client.digestauth import DigestAuthMiddleware
 
@@ -214,6 +214,36 @@ async def test_credentials_stay_with_their_origin(serve, response, known: bool) 
             assert answer.status == 401
     assert all(seen.values("Authorization") == [] for seen in stranger.seen)
     assert len(stranger.seen) == 2
+
+
+@pytest.mark.parity("V41")
+async def test_a_stranger_names_no_nonce(serve, response) -> None:
+    guard = Guard(response)
+    home, stranger = await serve(guard), await serve(response(b"", 'Authentication-Info: nextnonce="evil"'))
+    async with digest() as session:
+        for url in (home.url, stranger.url, home.url):
+            async with session.get(url) as answer:
+                assert answer.status == 200
+    assert guard.counts == [1, 2]
+
+
+@pytest.mark.parity("C25")
+async def test_the_challenge_gives_its_place_in_the_pool_back(serve, response) -> None:
+    guard = Guard(response)
+
+    def answer(seen) -> bytes:
+        whole = guard(seen)
+        if b" 401 " not in whole.partition(b"\r\n")[0]:
+            return whole
+        return whole.replace(b"Content-Length: 12", b"Content-Length: 1000")  # whose rest never comes
+
+    server = await serve(answer)
+    async with (
+        ClientSession(connector=TCPConnector(limit=1), middlewares=[DigestAuthMiddleware("ann", "pw")]) as session,
+        asyncio.timeout(5),
+        session.get(server.url) as answered,
+    ):
+        assert answered.status == 200
 
 
 @pytest.mark.parity("V41")

@@ -91,6 +91,19 @@ async def test_the_next_address_when_the_proxy_cannot_reach_one(serve, relay) ->
                 assert caught.value.os_error.errno == errno.ECONNREFUSED
 
 
+@pytest.mark.parity("U7")
+async def test_a_proxy_that_fails_is_not_asked_for_the_other_addresses(serve) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(3)
+
+    proxy = await serve(talk=talk)
+    connector = TCPConnector(resolver=Names("127.0.0.1", "127.0.0.2"))
+    async with ClientSession(connector=connector, proxy=f"socks5://127.0.0.1:{proxy.port}") as session:
+        with pytest.raises(client.ClientProxyConnectionError, match="hung up"):
+            await session.get("http://levante.test/")
+    assert proxy.connections == 1
+
+
 @pytest.mark.parity("U7", "C41")
 async def test_names_that_cannot_be_looked_up(serve, relay) -> None:
     proxy = await serve(talk=relay.socks4)

@@ -142,13 +142,11 @@ class TCPConnector(BaseConnector):
                 raise ClientConnectorDNSError(key, OSError(None, "the name has no address"))
             return await self._connect(key, infos)
         try:
-            sock = await self._dialer(key.host, key.port or 0)
+            return await self._dialer(key.host, key.port or 0)
         except TimeoutError:
             raise
         except OSError as exc:
             raise ClientConnectorError(key, exc) from exc
-        sock.setblocking(False)
-        return sock
 
     async def _addresses(self, key: ConnectionKey, trace: Trace | None) -> list[AddrInfo]:
         try:
