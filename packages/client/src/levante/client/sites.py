@@ -34,7 +34,7 @@ class SuffixList(Protocol):
 
 
 class PublicSuffixes:
-    """The list of the package `publicsuffixlist` (extra `psl`). Making one reads it, which takes about 25 ms and 1.4 MiB:
+    """The list of the package `publicsuffixlist` (extra `psl`). Making one reads it, about 25 ms and 1.4 MiB:
     make one and share it. With `private=False` only the suffixes of registries count (`co.uk`), not those of companies
     that let users have names (`github.io`). ImportError without the package.
     """
