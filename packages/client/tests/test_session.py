@@ -198,7 +198,7 @@ async def test_cookie_injection(serve, session) -> None:
 async def test_unknown_arguments_are_refused(session) -> None:
     with pytest.raises(TypeError, match="prox"):
         await session.get("http://h/", prox="http://p/")
-    with pytest.raises(TypeError, match="response_class"):
+    with pytest.raises(TypeError, match="subclass of ClientResponse"):
         ClientSession(response_class=ClientSession)
     with pytest.raises(TypeError, match="ClientTimeout"):
         await session.get("http://h/", timeout=5)

@@ -18,7 +18,7 @@ from .hsts import HSTSStore
 from .middlewares import ClientMiddlewareType
 from .proxies import ProxyMap, ProxyRules
 from .redirects import MAX_REDIRECTS
-from .request import LooseHeaders
+from .request import ClientRequest, LooseHeaders
 from .resilience import Resilience
 from .response import CharsetResolver, ClientResponse
 from .retry import Retry
@@ -70,6 +70,7 @@ class RequestOptions(TypedDict, total=False):
     max_field_size: int | None
     max_headers: int | None
     max_body_size: int | None
+    read_until_eof: bool
     middlewares: Sequence[ClientMiddlewareType] | None
     retry: Retry | None
 
@@ -106,6 +107,7 @@ class Arguments:
     max_field_size: int | None = None
     max_headers: int | None = None
     max_body_size: int | None = None
+    read_until_eof: bool = True
     middlewares: Sequence[ClientMiddlewareType] | None = None
     retry: Retry | None = None
 
@@ -133,6 +135,8 @@ class Defaults:
     ssl: SSLArgument
     limits: Limits
     max_body_size: int | None
+    request_class: type[ClientRequest] | None
+    response_class: type[ClientResponse] | None
     resolve_charset: CharsetResolver
     middlewares: tuple[ClientMiddlewareType, ...]
     transparent_retry: bool

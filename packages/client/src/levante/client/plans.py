@@ -37,7 +37,8 @@ HONOURED: Final = frozenset({
 })  # fmt: skip
 # What closes it, unless it is empty: it wants to see or change every request.
 EXCLUDING: Final = frozenset({
-    "cache", "environment", "hsts", "max_body_size", "middlewares", "proxies", "resilience", "trace_configs",
+    "cache", "environment", "hsts", "max_body_size", "middlewares", "proxies", "request_class", "resilience",
+    "response_class", "trace_configs",
 })  # fmt: skip
 # Fields that change how a request is framed or put together: a session that sends them has the long way.
 _SPECIAL_FIELDS: Final = (hdrs.CONTENT_LENGTH, hdrs.TRANSFER_ENCODING, hdrs.COOKIE, hdrs.EXPECT, hdrs.UPGRADE)

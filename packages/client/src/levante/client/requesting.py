@@ -115,6 +115,8 @@ def _send_options(args: Arguments, defaults: Defaults, connector: BaseConnector,
             max_field_size=args.max_field_size,
             max_headers=args.max_headers,
         ),
+        read_until_eof=args.read_until_eof,
+        response_class=defaults.response_class or ClientResponse,
         max_body_size=defaults.max_body_size if args.max_body_size is None else check_max_body_size(args.max_body_size),
         auto_decompress=defaults.auto_decompress if args.auto_decompress is None else args.auto_decompress,
         transparent_retry=defaults.transparent_retry,
@@ -133,11 +135,12 @@ def _route(
         skip = skip | canonical_names(args.skip_auto_headers)
     compress = check_compress(args.compress)
     chunked = check_framing(headers, compress=compress, chunked=args.chunked)
+    request_class = defaults.request_class or ClientRequest
     ssl = defaults.ssl if args.ssl is True else check_ssl_argument(args.ssl)
     proxies = _proxy_rules(args, defaults, sending.connector)
 
     def make_request(method: str, url: URL, fields: CIMultiDict[str], body: object) -> ClientRequest:
-        return ClientRequest(
+        return request_class(
             method,
             url,
             session=defaults.session,

@@ -8,6 +8,7 @@ import asyncio
 from dataclasses import dataclass
 
 from levante.http import (
+    EMPTY_PAYLOAD,
     BytesPayload,
     ClientExchange,
     JsonBytesPayload,
@@ -32,7 +33,7 @@ from .tracing import (
     TraceRequestHeadersSentParams,
     TraceResponseChunkReceivedParams,
 )
-from .transaction import Sent, Transaction
+from .transaction import Sent, Transaction, released_error
 from .translation import head_error
 
 # A body up to this many bytes is written before the answer is awaited: it fits under the high-water mark.
@@ -53,6 +54,8 @@ class SendOptions:
     resolve_charset: CharsetResolver
     trace: Trace | None = None
     max_body_size: int | None = None
+    read_until_eof: bool = True
+    response_class: type[ClientResponse] = ClientResponse
     lenient: bool = False
 
 
@@ -220,12 +223,19 @@ def make_response(
     if options.max_body_size is not None:
         decoder, seen = capped(head, decoder, seen, maximum=options.max_body_size)
     content = readable_body(exchange.body, decoder, limit=options.limits.read_bufsize, seen=seen)
+    unread = not options.read_until_eof and head.content_length is None and not head.chunked and head.status != 101
+    if unread:
+        content = EMPTY_PAYLOAD
     transaction = Transaction(exchange, lease, sent=sent, content=content)
     if request.body is not None and not exchange.finished:
         transaction.stop_upload_at_eof()
-    response = ClientResponse(request, transaction, head, resolve_charset=options.resolve_charset, length=length)
+    response = options.response_class(
+        request, transaction, head, resolve_charset=options.resolve_charset, length=length
+    )  # fmt: skip
     if head.status != 101:
         transaction.start()
+    if unread:
+        transaction.give_up(released_error())
     return response
 
 

@@ -7,7 +7,7 @@ import traceback
 import warnings
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self, Unpack, final
+from typing import Any, Self, TypeVar, Unpack, final
 
 from multidict import CIMultiDict, istr
 from yarl import URL
@@ -39,7 +39,7 @@ from .options import (
 from .pending import Pending
 from .plans import Plans
 from .proxies import ProxyMap, session_rules
-from .request import LooseHeaders, canonical_names, check_headers, check_version
+from .request import ClientRequest, LooseHeaders, canonical_names, check_headers, check_version
 from .resilience import Resilience
 from .response import CharsetResolver, ClientResponse
 from .retry import Retry
@@ -80,8 +80,9 @@ class ClientSession:
     as `https`, `all://*.example.com` and `http://host:8080` to proxies, or to None for none. `proxy_auth` are the
     credentials for `proxy`, or for proxies that requests name; `proxy_headers` are fields for the proxy. An https://
     proxy is verified as `proxy_ssl` says; where that is None, by the SSLContext that `ssl` is, else by the system's
-    certificates. `trust_env` believes the environment: HTTP_PROXY and its kin, NO_PROXY, and the netrc file. Not
-    here, and refused with TypeError: `request_class` and `response_class`.
+    certificates. `trust_env` believes the environment: HTTP_PROXY and its kin, NO_PROXY, and the netrc file. Requests,
+    responses and WebSockets are of `request_class`, `response_class` and `ws_response_class`, subclasses of ours that
+    leave the constructors as they are.
 
     `retry` says which requests are sent again when they fail, `retry_budget` how many in all; `breaker` stops sending
     to origins that keep failing. Requests made while a deadline is set (`levante.http.deadlines`) heed it, and tell the
@@ -106,6 +107,9 @@ class ClientSession:
         trust_env: bool = False,
         json_serialize: JSONEncoder = json_module.dumps,
         json_serialize_bytes: JSONBytesEncoder | None = None,
+        request_class: type[ClientRequest] | None = None,
+        response_class: type[ClientResponse] | None = None,
+        ws_response_class: type[ClientWebSocketResponse] = ClientWebSocketResponse,
         version: HttpVersion = HttpVersion11,
         cookie_jar: AbstractCookieJar | None = None,
         connector_owner: bool = True,
@@ -179,6 +183,8 @@ class ClientSession:
                 max_headers=max_headers,
             ),
             max_body_size=check_max_body_size(max_body_size),
+            request_class=_checked_class(request_class, ClientRequest),
+            response_class=_checked_class(response_class, ClientResponse),
             resolve_charset=fallback_charset_resolver,
             middlewares=tuple(middlewares),
             transparent_retry=transparent_retry,
@@ -202,6 +208,7 @@ class ClientSession:
             )
         self._plans = Plans(self._defaults)
         self._connector_owner = connector_owner
+        self._websocket_class = _checked_class(ws_response_class, ClientWebSocketResponse) or ClientWebSocketResponse
         self._source = traceback.extract_stack() if loop.get_debug() else None
         self._connector = TCPConnector() if connector is None else connector
 
@@ -395,6 +402,7 @@ class ClientSession:
             open_websocket(
                 self.request,
                 url,
+                websocket_class=self._websocket_class,
                 method=method,
                 protocols=protocols,
                 timeout=as_timeout(timeout, receive_timeout),
@@ -454,6 +462,16 @@ class OneRequest:
     ) -> None:
         await self._response.__aexit__(kind, error, trace)
         await self._session.close()
+
+
+C = TypeVar("C")
+
+
+def _checked_class(given: type[C] | None, base: type[C]) -> type[C] | None:
+    found: object = given  # of untyped callers
+    if found is None or (isinstance(found, type) and issubclass(found, base)):
+        return given
+    raise TypeError(f"expected a subclass of {base.__name__}, got {given!r}")
 
 
 def _checked_base(base_url: StrOrURL | None) -> URL | None:

@@ -118,6 +118,7 @@ async def open_websocket(
     max_msg_size: int,
     decode_text: bool,
     listener: WebSocketListener | None = None,
+    websocket_class: type[ClientWebSocketResponse] = ClientWebSocketResponse,
     **options: object,
 ) -> ClientWebSocketResponse:
     """Open a WebSocket; see `ClientSession.ws_connect`."""
@@ -127,7 +128,7 @@ async def open_websocket(
         fields[name] = value
     response = await request(method, url, headers=fields, **options)
     protocol, deflate = opening.verify(response)
-    websocket = ClientWebSocketResponse(
+    websocket = websocket_class(
         Role.CLIENT,
         protocol=protocol,
         deflate=deflate,
