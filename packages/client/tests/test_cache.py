@@ -370,6 +370,23 @@ async def test_stale_if_error(serve, fails: str) -> None:
                 await get(session, server.url)
 
 
+async def test_what_was_not_verified_is_not_kept(serve, server_tls, client_tls) -> None:
+    server = await serve(counted("Cache-Control: max-age=60"), tls=server_tls)
+    async with ClientSession(cache=Cache()) as session:
+        assert (await get(session, server.url, ssl=False))[1] == b"1"
+        assert (await get(session, server.url, ssl=client_tls))[1] == b"2"
+        assert (await get(session, server.url, ssl=client_tls))[1:] == (b"2", "levante; hit")
+        assert (await get(session, server.url, ssl=False))[1] == b"3"
+
+
+async def test_hosts_of_one_server_are_kept_apart(serve) -> None:
+    server = await serve(counted("Cache-Control: public, max-age=60"))
+    async with ClientSession(cache=Cache()) as session:
+        assert (await get(session, server.url))[1] == b"1"
+        assert (await get(session, server.url, headers={"Host": "other.test"}))[1] == b"2"
+        assert (await get(session, server.url))[1] == b"1"
+
+
 async def test_sessions_may_share_one(serve, storage) -> None:
     server = await serve(counted("Cache-Control: max-age=60"))
     cache = Cache(storage)

@@ -1,6 +1,6 @@
 """The storage on disk: a folder with a file for each entry, written beside its place and then renamed, so that a crash
-leaves the old file or the new one. All work with files is done in threads. Names of files are digests, whatever the URL
-is. What cannot be read back exactly is not there.
+leaves the old file or the new one. All work with files is done in a thread of its own, one piece after the other. Names
+of files are digests, whatever the URL is. What cannot be read back exactly is not there.
 
 A file is a line of JSON, the head, and the body. The folder is read when it is first used; what others put there later
 is not seen, so each process has a folder of its own as a rule. Sharing one does no harm but that the bound holds for
@@ -12,11 +12,13 @@ import json
 import logging
 import os
 import re
-import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from levante.client.atomicfile import PART, replace_file
 
@@ -33,6 +35,9 @@ _FORMAT = 1
 _NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}")
 
 
+R = TypeVar("R")
+
+
 class DiskStorage:
     """Keeps up to `max_bytes` bytes of files in `folder`, which is made where it is missing, readable by its owner
     only. ValueError for none."""
@@ -42,7 +47,7 @@ class DiskStorage:
             raise ValueError(f"max_bytes is a number of bytes above 0, got {max_bytes!r}")
         self._folder = Path(folder)
         self._max_bytes = max_bytes
-        self._lock = threading.Lock()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="levante-cache")
         self._sizes: OrderedDict[str, int] | None = None  # by name, those used last at the end
         self.size = 0
         """Bytes of the files that are known."""
@@ -50,7 +55,7 @@ class DiskStorage:
     async def find(self, key: str, selects: Selects) -> Entry | None:
         """The newest entry under `key` whose head `selects` likes."""
         try:
-            return await asyncio.to_thread(self._find, key, selects)
+            return await self._in_thread(partial(self._find, key, selects))
         except OSError as error:
             _logger.warning("the cache in %s cannot be read: %s", self._folder, error)
             return None
@@ -58,52 +63,51 @@ class DiskStorage:
     async def put(self, key: str, entry: Entry) -> None:
         """Keep `entry` under `key`, not if it is larger than all there may be."""
         try:
-            await asyncio.to_thread(self._put, key, entry)
+            await self._in_thread(partial(self._put, key, entry))
         except OSError as error:
             _logger.warning("the cache in %s cannot be written to: %s", self._folder, error)
 
     async def remove(self, key: str) -> None:
         """Forget all entries under `key`."""
         try:
-            await asyncio.to_thread(self._remove, key)
+            await self._in_thread(partial(self._remove, key))
         except OSError as error:
             _logger.warning("the cache in %s cannot be written to: %s", self._folder, error)
 
-    # In threads, one at a time.
+    async def _in_thread(self, work: Callable[[], R]) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    # In the thread.
 
     def _find(self, key: str, selects: Selects) -> Entry | None:
-        with self._lock:
-            sizes = self._opened()
-            for name in self._names(key):
-                entry = self._read(name, key, selects)
-                if entry is not None:
-                    sizes.move_to_end(name)
-                    os.utime(self._folder / name)
-                    return entry
+        sizes = self._opened()
+        for name in self._names(key):
+            entry = self._read(name, key, selects)
+            if entry is not None:
+                sizes.move_to_end(name)
+                os.utime(self._folder / name)
+                return entry
         return None
 
     def _put(self, key: str, entry: Entry) -> None:
         head = json.dumps({"format": _FORMAT, "key": key, "size": len(entry.body), "head": entry.head.to_json()})
         data = head.encode() + b"\n" + entry.body
         name = f"{fingerprint(key)}-{entry.head.variant}"
-        with self._lock:
-            sizes = self._opened()
-            self._drop(name)
-            if len(data) > self._max_bytes:
-                return
-            replace_file(self._folder / name, data)
-            sizes[name] = len(data)
-            self.size += len(data)
-            for surplus in list(self._names(key))[MAX_VARIANTS:]:
-                self._drop(surplus)
-            while self.size > self._max_bytes:
-                self._drop(next(iter(sizes)))
+        sizes = self._opened()
+        self._drop(name)
+        if len(data) > self._max_bytes:
+            return
+        replace_file(self._folder / name, data)
+        sizes[name] = len(data)
+        self.size += len(data)
+        for surplus in list(self._names(key))[MAX_VARIANTS:]:
+            self._drop(surplus)
+        while self.size > self._max_bytes:
+            self._drop(next(iter(sizes)))
 
     def _remove(self, key: str) -> None:
-        with self._lock:
-            self._opened()
-            for name in list(self._names(key)):
-                self._drop(name)
+        for name in list(self._names(key)):
+            self._drop(name)
 
     def _read(self, name: str, key: str, selects: Selects) -> Entry | None:
         try:

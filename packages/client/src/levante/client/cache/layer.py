@@ -19,6 +19,7 @@ from levante.client.errors import ClientConnectionError, ClientError
 from levante.client.middlewares import ClientHandlerType
 from levante.client.request import ClientRequest
 from levante.client.response import CharsetResolver, ClientResponse
+from levante.client.tls import is_verified
 from levante.http import hdrs
 from levante.http.deadlines import no_deadline
 
@@ -63,8 +64,9 @@ class Cache:
 
     `storage`: where responses are kept, a `MemoryStorage` or a `DiskStorage`, or one of your own. Bodies of more than
     `max_body` bytes are not. Answers to requests with credentials (Authorization, Cookie) are given to requests with
-    the same ones only, unless they are `public`. Responses from here have `Age` and `Cache-Status` fields, and no
-    Set-Cookie.
+    the same ones only, unless they are `public`; where it is the certificate of the client or the socket that makes
+    the difference, each has a cache of its own. What came over TLS that was not verified is not kept. Responses from
+    here have `Age` and `Cache-Status` fields, and no Set-Cookie.
     """
 
     def __init__(
@@ -103,7 +105,8 @@ class Cache:
 
     async def answer(self, request: ClientRequest, handler: ClientHandlerType, reading: Reading) -> ClientResponse:
         """The response to `request`: a stored one, or what `handler` gives."""
-        if not rules.is_cacheable_request(request):
+        believable = is_verified(request.ssl) or not request.is_ssl()
+        if not believable or not rules.is_cacheable_request(request):
             return await self._pass_on(request, handler)
         key = _key(request.url)
         head_of = _selector(request, reading)

@@ -43,8 +43,8 @@ HEURISTIC_STATUSES = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414
 HEURISTIC_SHARE = 0.1
 HEURISTIC_LIMIT = 24 * 3600.0
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
-# Requests with these know of caches themselves, or want a part: they are passed on.
-CONDITIONS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range")
+# Requests with these know of caches themselves, or want a part or another protocol: they are passed on.
+CONDITIONS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range", "Upgrade")
 CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
 # Fields about the connection (RFC 9110 section 7.6.1), and cookies: the jar has those, newer ones too.
 UNSTORED = frozenset(
@@ -122,9 +122,9 @@ def vary_names(headers: Headers) -> list[str]:
 
 
 def selecting_fields(request_headers: Headers, headers: Headers) -> Fields:
-    """The request fields that chose a response, their values hashed: those in Vary, and the credentials unless the
-    response is `public`."""
-    names = set(vary_names(headers))
+    """The request fields that chose a response, their values hashed: those in Vary, the Host, which may be another than
+    the URL has, and the credentials unless the response is `public`."""
+    names = {"host", *vary_names(headers)}
     if "public" not in control(headers):
         names.update(name.lower() for name in CREDENTIALS)
     return tuple((name, _hashed(request_headers, name)) for name in sorted(names))
