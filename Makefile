@@ -47,8 +47,9 @@ conformance: setup ## the Autobahn suite on our WebSockets, both ways: its core;
 	@$(if $(PYTHON27),PYTHON27='$(PYTHON27)') $(BIN)/python scripts/conformance.py $(PARTS)
 
 soak: MINUTES ?= 30
-soak: setup ## one server asked for everything for MINUTES=30, lightly: its memory, descriptors and tasks may not grow
+soak: setup ## one server asked for everything for MINUTES=30, lightly: it may not grow; then the long forms of the fault tests
 	@$(BIN)/python scripts/soak.py --minutes $(MINUTES)
+	@LEVANTE_LONG=1 $(BIN)/pytest -q tests/faults tests/test_faults_server.py
 
 lint: setup ## ruff: rules and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

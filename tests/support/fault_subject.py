@@ -27,6 +27,7 @@ from levante import web
 
 PIECE = bytes(64 * 1024)
 PAGE = os.sysconf("SC_PAGE_SIZE")
+BACKLOG = 2048  # attackers come all at once here, and those whom the system turns away try again for seconds
 MIN_RATE = 20_000.0  # bytes a second of bodies, both ways: the attackers of the tests stay far below
 
 
@@ -89,6 +90,7 @@ if __name__ == "__main__":
         port=0,
         print=announce,
         access_log=None,
+        backlog=BACKLOG,
         head_timeout=seconds,
         body_timeout=seconds,
         body_grace=seconds,
