@@ -286,3 +286,15 @@ async def test_scoped_addresses() -> None:
     assert tcpconnector._addr_info(address)[4][3] == socket.if_nametoindex("lo")
     address["host"] = "::1"
     assert tcpconnector._addr_info(address)[4] == ("::1", 1, 0, 0)
+
+
+@pytest.mark.parity("C12")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_nothing_waits_for_nagle(serve, host: str) -> None:
+    server = await serve()
+    async with ClientSession() as session:
+        async with session.get(f"http://{host}:{server.port}/") as response:
+            await response.read()
+        (connection,) = session.connector._open
+        endpoint = connection.get_extra_info("socket")
+        assert endpoint.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -186,7 +186,7 @@ class TCPConnector(BaseConnector):
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             local = [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
         try:
-            return await aiohappyeyeballs.start_connection(
+            sock = await aiohappyeyeballs.start_connection(
                 infos,
                 local_addr_infos=local,
                 happy_eyeballs_delay=self._delay,
@@ -198,6 +198,8 @@ class TCPConnector(BaseConnector):
             raise
         except OSError as exc:
             raise ClientConnectorError(key, exc) from exc
+        _send_at_once(sock)
+        return sock
 
 
 class UnixConnector(BaseConnector):
@@ -243,6 +245,13 @@ def _addr_info(address: ResolveResult) -> AddrInfo:
     plain, _, scope = host.partition("%")
     scope_id = 0 if not scope else int(scope) if scope.isdigit() else socket.if_nametoindex(scope)
     return (family, socket.SOCK_STREAM, address["proto"], "", (plain, port, 0, scope_id))
+
+
+def _send_at_once(sock: socket.socket) -> None:
+    """No piece of a request waits for the acknowledgement of the one before (Nagle). asyncio sees to that only for
+    sockets that were made for TCP by number, which those to a literal address are not."""
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _is_peer(info: AddrInfo, peer: tuple[Any, ...]) -> bool:
