@@ -1,6 +1,7 @@
 """Keeping and lending connections, and closing them."""
 
 import asyncio
+import contextlib
 import gc
 import warnings
 
@@ -305,3 +306,23 @@ async def test_a_grant_to_somebody_who_just_left_goes_to_the_next(serve) -> None
             await leaving
         assert connector._pool.leased_count == 0
         assert connector._pool.idle_count == 1
+
+
+@pytest.mark.parity("C21")
+async def test_no_request_is_sent_before_the_last_one_is_answered(serve) -> None:
+    too_early: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            await reader.readuntil(b"\r\n\r\n")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    too_early.append(await reader.read(1))
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    server = await serve(talk=talk)
+    async with ClientSession(connector=TCPConnector(limit=1)) as session:
+        responses = await asyncio.gather(session.get(server.url), session.get(server.url))
+        assert [await response.read() for response in responses] == [b"ok", b"ok"]
+    assert too_early == []
+    assert server.connections == 1
