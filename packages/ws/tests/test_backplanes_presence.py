@@ -235,3 +235,25 @@ async def test_a_redis_that_takes_no_writes_carries_broadcasts_all_the_same(
         await counted(two, 1)
         backplane: Any = one._backplane
         assert (backplane.connected, backplane.outages) == (True, 0)
+
+
+async def test_a_cancellation_that_gets_lost_in_a_command_keeps_nobody(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As redis-py loses one now and then."""
+    lost = asyncio.Event()
+    begun = asyncio.Event()
+
+    async def deaf(presence: Any, client: Any) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            lost.set()
+
+    monkeypatch.setattr(presence.Presence, "_prune", deaf)
+    one = process(server)
+    async with asyncio.timeout(10):
+        async with one:
+            await begun.wait()
+    assert lost.is_set()

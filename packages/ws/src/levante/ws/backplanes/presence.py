@@ -16,6 +16,8 @@ from redis.exceptions import RedisError, ResponseError
 
 from levante.ws.limits import PRESENCE_ANSWER, PRESENCE_LIFE, PRESENCE_PAUSE, PRESENCE_REFRESH
 
+from .cancellation import is_cancelled
+
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
@@ -55,7 +57,7 @@ class Presence:
         """Tell Redis, for as long as a session with it lasts."""
         self._client = client
         try:
-            while True:
+            while not is_cancelled():
                 try:
                     await self._follow(client)
                 except ResponseError as error:
@@ -68,7 +70,7 @@ class Presence:
         await self._write_all(client)
         self._is_refused = False
         await self._prune(client)
-        while True:
+        while not is_cancelled():
             try:
                 async with asyncio.timeout(PRESENCE_REFRESH):
                     await self._news.wait()

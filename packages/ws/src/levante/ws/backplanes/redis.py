@@ -38,6 +38,7 @@ from levante.ws.limits import (
 )
 from levante.ws.rooms import Deliver
 
+from .cancellation import is_cancelled
 from .outgoing import Outgoing
 from .presence import Presence
 
@@ -222,7 +223,7 @@ class RedisBackplane:
             await self._arrived(message, deliver)
 
     async def _read(self, channels: PubSub, deliver: Deliver) -> None:
-        while True:
+        while not is_cancelled():
             message = await channels.get_message(timeout=REDIS_ANSWER)
             if message is None:
                 await channels.ping()
@@ -233,7 +234,7 @@ class RedisBackplane:
 
     async def _follow(self, channels: PubSub) -> None:
         """Subscribe to what becomes watched, and unsubscribe from what no longer is."""
-        while True:
+        while not is_cancelled():
             await self._changed.wait()
             self._changed.clear()
             changes, self._changes = self._changes, {}
@@ -246,7 +247,7 @@ class RedisBackplane:
             await command(*batch)
 
     async def _send(self, client: "Redis") -> None:
-        while True:
+        while not is_cancelled():
             batch = await self._outgoing.take()
             async with client.pipeline(transaction=False) as pipeline:
                 for channel, payload in batch:
