@@ -83,6 +83,7 @@ from .mock import MockConnector, UnexpectedRequest
 from .options import RequestOptions
 from .origin import ConnectionKey
 from .outgoingdeadline import ExpiredDeadlineError
+from .pipeconnector import NamedPipeConnector
 from .progress import ProgressPayload, with_progress
 from .reconnection import Reconnecting, reconnecting
 from .request import ClientRequest
@@ -188,6 +189,7 @@ __all__ = [
     "MockConnector",
     "MockedRequest",
     "MultipartWriter",
+    "NamedPipeConnector",
     "NonHttpUrlClientError",
     "NonHttpUrlRedirectClientError",
     "Payload",
