@@ -259,6 +259,31 @@ async def test_traces_see_each_attempt(serve) -> None:
 
 
 @pytest.mark.parity("U6")
+async def test_a_response_that_is_tried_again_is_released(serve) -> None:
+    calls = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK if calls > 1 else b"HTTP/1.1 503 Busy\r\nContent-Length: 1000000\r\n\r\nand so on")
+        await reader.read()
+
+    left: list[ClientResponse] = []
+
+    async def on_retry(session, context, params) -> None:
+        left.append(params.response)
+
+    trace = TraceConfig()
+    trace.on_request_retry.append(on_retry)
+    server = await serve(talk=talk)
+    async with ClientSession(retry=AT_ONCE, trace_configs=[trace]) as session:
+        async with session.get(server.url) as response:
+            assert await response.read() == b"ok"
+        assert left[0].closed
+
+
+@pytest.mark.parity("U6")
 async def test_cookies_of_what_is_tried_again_are_kept(serve) -> None:
     server = await serve(in_turn(busy("503 Busy", "Set-Cookie: node=b"), OK))
     jar = client.CookieJar(unsafe=True)
