@@ -31,6 +31,9 @@ async def test_every_response_has_them(serve: Any) -> None:
         assert answer.status == status
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Referrer-Policy"] == "strict-origin-when-cross-origin"
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        assert "camera=(), " in answer.headers["Permissions-Policy"]
+        assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
         assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
         assert "nonce" not in answer.headers["Content-Security-Policy"]
         assert "Strict-Transport-Security" not in answer.headers
@@ -52,7 +55,9 @@ async def test_what_the_handler_sets_wins(serve: Any) -> None:
 
 
 async def test_options(serve: Any) -> None:
-    answer = await (await serving(serve, csp=None, referrer_policy=None, hsts_max_age=60)).get("/403")
+    nothing = {"csp": None, "referrer_policy": None, "permissions_policy": None, "frame_options": None}
+    answer = await (await serving(serve, **nothing, opener_policy=None, hsts_max_age=60)).get("/403")
+    assert not {"X-Frame-Options", "Permissions-Policy", "Cross-Origin-Opener-Policy"} & set(answer.headers)
     assert answer.headers["Strict-Transport-Security"] == "max-age=60; includeSubDomains"
     assert "Content-Security-Policy" not in answer.headers
     assert "Referrer-Policy" not in answer.headers

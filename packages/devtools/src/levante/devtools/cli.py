@@ -17,6 +17,7 @@ COMMANDS = {
     "add": ("levante.devtools.generate", "add_group"),
     "routes": ("levante.devtools.routes", "routes_command"),
     "doctor": ("levante.devtools.doctor", "doctor_command"),
+    "secrets": ("levante.devtools.secrets", "secrets_group"),
 }
 
 

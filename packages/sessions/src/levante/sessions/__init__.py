@@ -26,6 +26,7 @@ from .errors import (
     WeakKey,
 )
 from .flash import Flash, flash, flash_context, get_flashes
+from .keyring import keys_from_environment
 from .legacy import FernetCookies, NaClCookies
 from .memory import MemoryStorage
 from .middleware import session_middleware, setup
@@ -76,6 +77,7 @@ __all__ = [
     "generate_key",
     "get_flashes",
     "get_session",
+    "keys_from_environment",
     "new_session",
     "parse_keys",
     "session_middleware",

@@ -3,6 +3,7 @@
 from .allowed_addresses import allowed_addresses
 from .allowed_hosts import allowed_hosts
 from .basic_auth import BASIC_USER, basic_auth
+from .body_limit import body_limit
 from .compress import compress_middleware, sets_cookies
 from .cors import Cors, CorsPolicy, with_cors
 from .https_redirect import https_redirect
@@ -21,6 +22,7 @@ __all__ = [
     "allowed_addresses",
     "allowed_hosts",
     "basic_auth",
+    "body_limit",
     "by_address",
     "by_header",
     "by_user",

@@ -1,6 +1,7 @@
-"""The headers that make a browser careful: Content-Security-Policy with a nonce for each request, nosniff,
-Referrer-Policy, and HSTS on demand. They are added when a response is about to be sent, so errors and streams have
-them as well, and only where the handler has not set them.
+"""The headers that make a browser careful: Content-Security-Policy with a nonce for each request, nosniff, nobody's
+frame, Referrer-Policy, Permissions-Policy, an opener of its own, and HSTS on demand. They are added
+when a response is about to be sent, so errors and streams have them as well, and only where the handler has not set
+them.
 """
 
 import secrets
@@ -30,6 +31,11 @@ CONTENT_SECURITY_POLICY: Mapping[str, str] = {
     "frame-ancestors": "'none'",
 }
 """Everything from the own origin, no plugins, in nobody's frame."""
+
+PERMISSIONS_POLICY: Mapping[str, str] = dict.fromkeys(
+    ("camera", "display-capture", "geolocation", "microphone", "payment", "serial", "usb"), "()"
+)
+"""What a page that was attacked could spy on or spend with is off; a page that needs one names it: `"(self)"`."""
 
 NONCED = ("script-src", "style-src")
 """The directives that the nonce is added to."""
@@ -65,22 +71,33 @@ def security_headers(
     *,
     csp: Mapping[str, str] | None = CONTENT_SECURITY_POLICY,
     referrer_policy: str | None = "strict-origin-when-cross-origin",
+    permissions_policy: Mapping[str, str] | None = PERMISSIONS_POLICY,
+    frame_options: str | None = "DENY",
+    opener_policy: str | None = "same-origin",
     hsts_max_age: int | None = None,
     hsts_include_subdomains: bool = True,
 ) -> "Middleware":
     """A middleware that adds the headers; None leaves one out.
 
     `csp` maps directives to sources; a nonce that was asked for by `csp_nonce` (in templates: `{{ csp_nonce }}`) is
-    added to `script-src` and `style-src`. `hsts_max_age` in seconds (a year is 31,536,000): only for hosts that will
-    be HTTPS for that long.
+    added to `script-src` and `style-src`. `permissions_policy` maps features to who may use them: `"()"` nobody,
+    `"(self)"` our own pages. `frame_options` says to old browsers what `frame-ancestors` says to others. Pages that log
+    in through a window of somebody else's need `opener_policy="same-origin-allow-popups"`. `hsts_max_age` in seconds (a
+    year is 31,536,000): only for hosts that will be HTTPS for that long.
     """
-    fixed = {"X-Content-Type-Options": "nosniff"}
-    if referrer_policy is not None:
-        fixed["Referrer-Policy"] = referrer_policy
-    if hsts_max_age is not None:
-        fixed["Strict-Transport-Security"] = f"max-age={hsts_max_age}" + (
-            "; includeSubDomains" if hsts_include_subdomains else ""
-        )
+    subdomains = "; includeSubDomains" if hsts_include_subdomains else ""
+    features = (
+        None if permissions_policy is None else ", ".join(f"{name}={who}" for name, who in permissions_policy.items())
+    )
+    wanted = {
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": frame_options,
+        "Referrer-Policy": referrer_policy,
+        "Permissions-Policy": features,
+        "Cross-Origin-Opener-Policy": opener_policy,
+        "Strict-Transport-Security": None if hsts_max_age is None else f"max-age={hsts_max_age}{subdomains}",
+    }
+    fixed = {name: value for name, value in wanted.items() if value is not None}
     plain_policy = None if csp is None else _policy(csp, None)
 
     async def secure(request: Request, handler: "Handler") -> "StreamResponse":

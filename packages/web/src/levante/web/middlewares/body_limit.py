@@ -1,0 +1,26 @@
+"""The size of a request body, for a group or a route of its own: an upload may be larger than the rest of the
+application allows, a login smaller."""
+
+from typing import TYPE_CHECKING
+
+from levante.web.exceptions import HTTPRequestEntityTooLarge
+
+if TYPE_CHECKING:
+    from levante.web.types import Handler, Middleware, Request, StreamResponse
+
+
+def body_limit(size: int) -> "Middleware":
+    """A middleware for whose handlers `size` is the `client_max_size`: bytes of a decoded body that `read()`, `text()`,
+    `json()` and `post()` accept. A request that announces a longer one is refused with 413 before the handler runs; a
+    handler that streams asks `request.client_max_size` itself. ValueError for less than one byte.
+    """
+    if size < 1:
+        raise ValueError(f"a limit on bodies is at least one byte; got {size}")
+
+    async def limit(request: "Request", handler: "Handler") -> "StreamResponse":
+        announced = request.content_length
+        if announced is not None and announced > size:
+            raise HTTPRequestEntityTooLarge(max_size=size, actual_size=announced)
+        return await handler(request.clone(client_max_size=size))
+
+    return limit
