@@ -358,3 +358,20 @@ async def test_what_is_no_message_does_not_prolong_a_receive(loopback: Any, mask
     with pytest.raises(TimeoutError, match="no message"):
         await asyncio.wait_for(asyncio.shield(waiting), 20)
     chatting.cancel()
+
+
+class Shout(str):
+    """A str that is none quite."""
+
+    def encode(self, *_: str) -> bytes:  # type: ignore[override]
+        return b"not this"
+
+
+@pytest.mark.parametrize("text", ["", "plain", "l\u00e9vante", "x" * 70_000, "\u00e9" * 70_000, Shout("subclass")])
+@pytest.mark.parametrize("role", list(Role))
+async def test_every_kind_of_text_arrives_from_both_ends(loopback: Any, role: Role, text: str) -> None:
+    server, client = await loopback.pair()
+    sender, reader = (server, client) if role is Role.SERVER else (client, server)
+    await sender.send_str(text)
+    assert sender.write_str(text)
+    assert [await reader.receive_str() for _ in range(2)] == [text, text]

@@ -53,6 +53,9 @@ def test_what_blanks_names_means_the_same_in_plain_python() -> None:
     assert len(blanks.new_bytes(5)) == 5
     assert len(blanks.new_ascii(5)) == 5
     assert blanks.octets("abc") == b"abc"
+    out = bytearray(b"....")
+    blanks.copy(out, 1, b"abc", 2)
+    assert out == b".ab."
     made = blanks.record(WSMessageText, ("hi", 2, None, WSMsgType.TEXT))
     assert made == WSMessageText("hi", 2)
     assert type(made) is WSMessageText

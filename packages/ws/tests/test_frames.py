@@ -120,3 +120,9 @@ def test_what_is_written_is_read_at_any_cuts(data: st.DataObject, messages: list
     points = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     chunks = [stream[start:end] for start, end in zip([0, *points], [*points, len(stream)], strict=True)]
     assert read(frames.FrameReader(masked=True, rsv1_allowed=False), chunks) == expected
+
+
+@pytest.mark.parametrize("length", [0, 1, 125, 126, 65535, 65536])
+def test_a_frame_of_ascii_is_the_frame_of_its_bytes(ws: ModuleType, length: int) -> None:
+    text = "x" * length
+    assert ws.frames.encode_ascii(text) == ws.frames.encode_frame(1, text.encode(), ws.frames.FIN, None)

@@ -51,6 +51,24 @@ def test_text_is_what_utf_8_says_or_refused(payload: bytes) -> None:
         assert masks.xor_text(masked, 0, len(masked), key, 0) == expected
 
 
+@pytest.mark.parametrize("text", ["", "a", "levante " * 9000])
+def test_a_head_and_a_text_in_one(ws: ModuleType, text: str) -> None:
+    assert ws.masks.joined(b"\x81\x05", text) == b"\x81\x05" + text.encode()
+
+
+@pytest.mark.parametrize("text", ["l\u00e9vante", "\U0001f389"])
+def test_what_is_not_ascii_has_to_be_encoded_first(ws: ModuleType, text: str) -> None:
+    with pytest.raises(ValueError, match=r"ascii|ASCII"):
+        ws.masks.joined(b"\x81\x05", text)
+
+
+@pytest.mark.parametrize("at", [0, 1, 63, 64, 127, 128, 191, 192, 255, 256, 257, 258])
+def test_one_character_that_is_not_ascii_is_found_wherever_it_is(ws: ModuleType, at: int) -> None:
+    payload = b"a" * at + "\u00e9".encode() + b"b" * (258 - at)
+    masked = reference(payload, b"\x01\x80\xff\x55", 0)
+    assert ws.masks.xor_text(masked, 0, len(masked), b"\x01\x80\xff\x55", 0) == payload.decode()
+
+
 @pytest.mark.parametrize(("start", "end", "key_at"), [(-1, 3, 0), (3, 2, 0), (0, 9, 0), (0, 8, -1), (0, 8, 1)])
 def test_nothing_outside_the_data_is_touched(ws: ModuleType, start: int, end: int, key_at: int) -> None:
     for mask in (lambda *of: ws.masks.xor(*of, 0), ws.masks.xor_text):

@@ -1,5 +1,7 @@
 cdef extern from *:
     """
+    #include <string.h>
+
     static CYTHON_INLINE PyObject *levante_new_bytes(Py_ssize_t size) {
         return PyBytes_FromStringAndSize(NULL, size);
     }
@@ -10,6 +12,10 @@ cdef extern from *:
 
     static CYTHON_INLINE unsigned char *levante_octets(PyObject *text) {
         return PyUnicode_IS_ASCII(text) ? PyUnicode_1BYTE_DATA(text) : NULL;
+    }
+
+    static CYTHON_INLINE void levante_copy(unsigned char *out, Py_ssize_t at, const unsigned char *octets, Py_ssize_t size) {
+        memcpy(out + at, octets, (size_t)size);
     }
 
     static CYTHON_INLINE PyObject *levante_record(PyObject *kind, PyObject *items) {
@@ -23,4 +29,7 @@ cdef extern from *:
     bytes new_bytes "levante_new_bytes" (Py_ssize_t size)
     str new_ascii "levante_new_ascii" (Py_ssize_t size)
     unsigned char *octets "levante_octets" (str text) noexcept
+    void copy "levante_copy" (
+        unsigned char *out, Py_ssize_t at, const unsigned char *octets, Py_ssize_t size
+    ) noexcept
     object record "levante_record" (object kind, tuple items)

@@ -6,7 +6,7 @@ means, which is written here. This module itself is never compiled.
 
 from typing import Any, TypeVar
 
-__all__ = ["new_ascii", "new_bytes", "octets", "record"]
+__all__ = ["copy", "new_ascii", "new_bytes", "octets", "record"]
 
 T = TypeVar("T", bound=tuple[Any, ...])
 
@@ -24,6 +24,11 @@ def new_ascii(size: int) -> str:
 def octets(text: str) -> bytes:
     """The bytes of a text that is ASCII. In C they are not copied."""
     return text.encode("ascii")
+
+
+def copy(out: Any, at: int, octets: bytes, size: int) -> None:
+    """Write `size` bytes of `octets` to `out`, from `at` on (Any: a bytearray here, new bytes in C)."""
+    out[at : at + size] = octets[:size]
 
 
 def record(kind: type[T], items: tuple[Any, ...]) -> T:

@@ -1,9 +1,10 @@
 cimport cython
-from levante.ws.masks cimport xor, xor_text
+from levante.ws.masks cimport joined, xor, xor_text
 
 cdef int _RSV2_AND_RSV3
 cdef int _MASKED
 cdef int _CONTROL
+cdef int _TEXT
 cdef int _LAST_DATA_OPCODE
 cdef int _LAST_CONTROL_OPCODE
 cdef int _MAX_CONTROL
@@ -52,8 +53,12 @@ cdef class FrameReader:
 
 cdef list _made
 
-@cython.locals(first=int, mask=int, head=bytes)
+@cython.locals(head=bytes)
 cpdef bytes encode_frame(int opcode, bytes payload, int flags, bytes key)
+
+cpdef bytes encode_ascii(str text)
+
+cdef bytes _head(int first, int mask, object length)
 
 @cython.locals(made=list)
 cdef bytes _two_bytes(int first, int second)

@@ -8,15 +8,16 @@ show it are there; what depends on other frames is checked in `messages`.
 
 from .codes import WSCloseCode
 from .errors import WebSocketError
-from .masks import xor, xor_text
+from .masks import joined, xor, xor_text
 
-__all__ = ["FIN", "RSV1", "FrameReader", "encode_frame"]
+__all__ = ["FIN", "RSV1", "FrameReader", "encode_ascii", "encode_frame"]
 
 FIN = 0x80
 RSV1 = 0x40
 _RSV2_AND_RSV3 = 0x30
 _MASKED = 0x80
 _CONTROL = 0x8
+_TEXT = 0x1
 _LAST_DATA_OPCODE = 0x2
 _LAST_CONTROL_OPCODE = 0xA
 _MAX_CONTROL = 125
@@ -202,16 +203,22 @@ class FrameReader:
 def encode_frame(opcode: int, payload: bytes, flags: int, key: bytes | None) -> bytes:
     """One frame with `payload`; `flags` is FIN, RSV1, both or 0, `key` the four masking bytes of a client, None on a
     server."""
-    first = opcode | flags
-    mask = 0 if key is None else _MASKED
-    length = len(payload)
+    head = _head(opcode | flags, 0 if key is None else _MASKED, len(payload))
+    return head + payload if key is None else head + key + xor(payload, 0, len(payload), key, 0, 0)
+
+
+def encode_ascii(text: str) -> bytes:
+    """A server's frame with a whole text message, which must be ASCII, else `ValueError`: so it need not be encoded."""
+    return joined(_head(_TEXT | _C_FIN, 0, len(text)), text)
+
+
+def _head(first: int, mask: int, length: int) -> bytes:
+    """A header without the masking key: its first byte, the bit that announces the key or 0, and the length."""
     if length < _LENGTH_16:
-        head = _two_bytes(first, mask | length)
-    elif length <= _LARGEST_16:
-        head = _two_bytes(first, mask | _LENGTH_16) + length.to_bytes(2, "big")
-    else:
-        head = _two_bytes(first, mask | _LENGTH_64) + length.to_bytes(8, "big")
-    return head + payload if key is None else head + key + xor(payload, 0, length, key, 0, 0)
+        return _two_bytes(first, mask | length)
+    if length <= _LARGEST_16:
+        return _two_bytes(first, mask | _LENGTH_16) + length.to_bytes(2, "big")
+    return _two_bytes(first, mask | _LENGTH_64) + length.to_bytes(8, "big")
 
 
 def _two_bytes(first: int, second: int) -> bytes:

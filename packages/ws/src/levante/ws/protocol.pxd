@@ -1,6 +1,6 @@
 cimport cython
 
-from levante.ws.frames cimport encode_frame
+from levante.ws.frames cimport encode_ascii, encode_frame
 from levante.ws.masks cimport new_key
 from levante.ws.messages cimport MessageReader
 
@@ -25,4 +25,5 @@ cdef class WebSocketProtocol:
     cpdef take(self)
     cpdef message(self)
     cpdef bytes frame(self, int opcode, bytes payload, int flags)
+    cpdef bytes ascii_frame(self, str text)
     cdef _check_open(self)

@@ -14,7 +14,7 @@ from levante.http import Role
 from .codes import CLOSE_NO_STATUS, WSCloseCode, WSMsgType, is_sendable_close_code
 from .deflate import DeflateParams, deflater, inflater
 from .errors import WebSocketError
-from .frames import FIN, RSV1, encode_frame
+from .frames import FIN, RSV1, encode_ascii, encode_frame
 from .limits import MAX_MSG_SIZE
 from .masks import new_key
 from .messages import MessageReader
@@ -179,6 +179,11 @@ class WebSocketProtocol:
         """One frame as it is; `flags` is FIN and RSV1. Raises `RuntimeError` after the close frame."""
         self._check_open()
         return encode_frame(opcode, payload, flags, new_key() if self.masking else None)
+
+    def ascii_frame(self, text: str) -> bytes:
+        """A server's text message without compression; `ValueError` where it is not ASCII, RuntimeError as `frame`."""
+        self._check_open()
+        return encode_ascii(text)
 
     def _check_open(self) -> None:
         if self.close_sent:

@@ -25,9 +25,15 @@ cdef class Traffic(WebSocketDriver):
     cdef _arrived(self, object message)
     cdef _after_the_end(self)
     @cython.locals(state=int)
+    cdef _begin_text(self, object data, object compress)
+    @cython.locals(state=int)
+    cdef bint _write_text(self, object data, object compress) except -1
+    @cython.locals(state=int)
     cdef _begin(self, int opcode, bytes message, object compress)
     @cython.locals(state=int)
     cdef bint _write_now(self, int opcode, bytes message, object compress) except -1
+    @cython.locals(engine=WebSocketProtocol, text=str)
+    cdef int _put_ascii(self, object data) except -1
     @cython.locals(engine=WebSocketProtocol, size=Py_ssize_t, compressing=bint)
     cdef int _put(self, int opcode, bytes message, object compress) except -1
     cdef _gone(self)

@@ -152,7 +152,7 @@ class Traffic(WebSocketDriver):
     def begin_str(self, data: str, compress: int | None = None) -> Awaitable[None] | None:
         """`send_str` for those who must not pay for a coroutine: None when the message is written and that is all,
         else what is to be awaited."""
-        return self._begin(_TEXT, _as_utf8(data), compress)
+        return self._begin_text(data, compress)
 
     def begin_bytes(self, data: bytes | bytearray | memoryview, compress: int | None = None) -> Awaitable[None] | None:
         """`send_bytes`, as `begin_str`."""
@@ -161,7 +161,7 @@ class Traffic(WebSocketDriver):
     def write_str(self, data: str, compress: int | None = None) -> bool:
         """Send a text message without waiting, from a callback; False when the peer does not keep up, so that what is
         written from now on piles up in memory (`on_resume_writing` says when it does not any more)."""
-        return self._write_now(_TEXT, _as_utf8(data), compress)
+        return self._write_text(data, compress)
 
     def write_bytes(self, data: bytes | bytearray | memoryview, compress: int | None = None) -> bool:
         """Send a binary message without waiting, as `write_str`."""
@@ -184,6 +184,16 @@ class Traffic(WebSocketDriver):
         """Send one message of kind `opcode`, TEXT or BINARY; what is returned is as for `begin_str`."""
         return self._begin(opcode, message, compress)
 
+    def _begin_text(self, data: str, compress: int | None) -> Awaitable[None] | None:
+        state = self._put_ascii(data)
+        if state == _WAITS:
+            return self._begin(_TEXT, _as_utf8(data), compress)
+        return None if state == _WRITTEN else self._drained()
+
+    def _write_text(self, data: str, compress: int | None) -> bool:
+        state = self._put_ascii(data)
+        return self._write_now(_TEXT, _as_utf8(data), compress) if state == _WAITS else state == _WRITTEN
+
     def _begin(self, opcode: int, message: bytes, compress: int | None) -> Awaitable[None] | None:
         state = self._put(opcode, message, compress)
         if state == _WRITTEN:
@@ -195,6 +205,20 @@ class Traffic(WebSocketDriver):
         if state == _WAITS:
             self._start_long(opcode, message, compress)
         return state == _WRITTEN
+
+    def _put_ascii(self, data: object) -> int:
+        """Write a text that can leave as it is; any other, which is most of them on a client, has to wait."""
+        engine = self._engine
+        if type(data) is not str or engine.masking or engine.deflate is not None or engine.close_sent or self._sends:
+            return _WAITS
+        text = data
+        if len(text) > self._fragment_size or not text.isascii():
+            return _WAITS
+        try:
+            self._outbox.write(engine.ascii_frame(text))
+        except PeerDisconnected as error:
+            raise self._gone() from error
+        return _FULL if self._outbox.paused else _WRITTEN
 
     def _put(self, opcode: int, message: bytes, compress: int | None) -> int:
         """Write the message unless it is long or has to wait for a long one."""
