@@ -118,3 +118,12 @@ async def test_copies_cannot_share_a_sqlite_file(
 ) -> None:
     await announce(create_app(replace(settings, replicas=replicas, database_url=database)))
     assert [record.levelname for record in caplog.records if "Use PostgreSQL" in record.message] == ["WARNING"] * warned
+
+
+@pytest.mark.parametrize(("replicas", "workers"), [(1, 1), (1, 2), (2, 1), (2, 3)])
+async def test_processes_do_not_share_rooms(
+    settings: Settings, caplog: pytest.LogCaptureFixture, replicas: int, workers: int
+) -> None:
+    await announce(create_app(replace(settings, replicas=replicas, workers=workers)))
+    warned = [record.message for record in caplog.records if "live pages" in record.message]
+    assert [text.split()[0] for text in warned] == [str(replicas * workers)] * (replicas * workers > 1)

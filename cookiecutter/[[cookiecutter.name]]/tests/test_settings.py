@@ -13,7 +13,9 @@ from [[ cookiecutter.package ]].settings import Settings, SettingsError
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable of this process, and no `.env`, says anything."""
-    for name in ("LEVANTE_ENV", "ENV", "SECRET_KEYS", "DATABASE_URL", "SESSION_STORAGE", "PORT", "HOST", "REPLICAS"):
+    for name in ("LEVANTE_ENV", "ENV", "SECRET_KEYS", "DATABASE_URL", "SESSION_STORAGE", "PORT", "HOST"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("REPLICAS", "WORKERS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(module, "ROOT", tmp_path)
 
@@ -46,6 +48,15 @@ def test_weak_key(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_development_makes_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENV", "development")
     assert Settings.load().secret_keys
+
+
+def test_workers_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENV", "development")
+    monkeypatch.setenv("WORKERS", "2")
+    (problem,) = problems()
+    assert problem.startswith("SECRET_KEYS: missing")
+    monkeypatch.setenv("SECRET_KEYS", generate_key())
+    assert Settings.load().workers == 2
 
 
 def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

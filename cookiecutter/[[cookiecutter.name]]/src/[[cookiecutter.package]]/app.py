@@ -26,6 +26,11 @@ SQLITE_IS_NOT_SHARED = (
     "DATABASE_URL=postgresql+asyncpg://user:password@host/database"
 )
 
+ROOMS_ARE_NOT_SHARED = (
+    "%d processes: each has live pages of its own, which do not hear of changes that the others make. Give Rooms a "
+    "backplane (levante.ws.backplanes) in live.py"
+)
+
 logger = logging.getLogger(__name__)
 
 
@@ -79,3 +84,6 @@ async def announce(app: web.Application) -> None:
     logger.info("%s starts: %s, %s sessions", NAME, settings.environment, settings.session_storage)
     if settings.replicas > 1 and settings.uses_sqlite:
         logger.warning(SQLITE_IS_NOT_SHARED, settings.replicas)
+    processes = settings.replicas * settings.workers
+    if processes > 1:
+        logger.warning(ROOMS_ARE_NOT_SHARED, processes)

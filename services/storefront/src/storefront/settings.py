@@ -57,6 +57,7 @@ class Settings:
     request_timeout: float = 30.0
     shutdown_timeout: float = 25.0
     replicas: int = 1
+    workers: int = 1
 
     @property
     def is_production(self) -> bool:
@@ -109,6 +110,7 @@ def _read(env: FileAwareEnv) -> Settings:
         request_timeout=env.float("REQUEST_TIMEOUT", Settings.request_timeout, validate=positive),
         shutdown_timeout=env.float("SHUTDOWN_TIMEOUT", Settings.shutdown_timeout, validate=positive),
         replicas=env.int("REPLICAS", Settings.replicas, validate=positive),
+        workers=env.int("WORKERS", Settings.workers, validate=positive),
     )
 
 
@@ -123,7 +125,9 @@ def _unreadable(env: FileAwareEnv) -> list[str]:
 
 def _key_problems(settings: Settings) -> list[str]:
     if not settings.secret_keys:
-        return [] if settings.environment == "development" else [f"SECRET_KEYS: missing; {KEY_CURE}"]
+        if settings.environment == "development" and settings.workers == 1:
+            return []
+        return [f"SECRET_KEYS: missing; {KEY_CURE}"]
     try:
         parse_keys(settings.secret_keys)
     except WeakKey as error:
