@@ -16,6 +16,7 @@ from http_support.loopback import GET, LAST, Gate
 
 from levante.http import (
     AcceptedConnection,
+    DialedConnection,
     Exchange,
     PeerDisconnected,
     ServerTimeouts,
@@ -160,3 +161,20 @@ async def test_a_connection_does_without_keepalive() -> None:
             await asyncio.sleep(0)
     assert transport.written.endswith(b"fine")
     connection.connection_lost(None)
+
+
+async def test_aborting_what_closed_by_itself_does_nothing() -> None:
+    """A transport that closed while it still had something to send is at its end when that is sent."""
+    there, here = socket.socketpair()
+    with there:
+        there.setblocking(False)
+        connection = DialedConnection()
+        loop = asyncio.get_running_loop()
+        await loop.create_connection(lambda: connection, sock=here)
+        assert connection.transport is not None
+        connection.transport.write(bytes(4 * 1024 * 1024))
+        connection.close()
+        while await loop.sock_recv(there, 65_536):
+            pass
+        await asyncio.wait_for(connection.wait_closed(), 5)
+        connection.abort()

@@ -121,7 +121,8 @@ class Link:
     def abort(self) -> None:
         """Drop the connection at once; what has not been sent is lost."""
         self._closing = True
-        if self.transport is not None:
+        # One that closed by itself once all was sent cannot be aborted any more: asyncio's fails then.
+        if self.transport is not None and not self.lost:
             self.transport.abort()
 
     async def wait_closed(self) -> None:
