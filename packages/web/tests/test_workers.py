@@ -80,6 +80,11 @@ def serving(program: Program, *, count: int = 2) -> list[int]:
     return [int(pid) for _, pid in program.found(r"worker (\d+) serves")]
 
 
+def shared_sockets(*pids: int) -> set[str]:
+    """The sockets that all of these processes have."""
+    return set.intersection(*({str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()} for pid in pids))
+
+
 def seconds_to_import(folder: Path) -> float:
     """How long it takes now to start Python and import the application."""
     began = time.monotonic()
@@ -190,7 +195,7 @@ def test_a_killed_worker_is_replaced(start: Start, tmp_path: Path) -> None:
 def test_rolling_restarts_under_load_fail_no_request(start: Start) -> None:
     port, rolls = free_port(), 20
     program = start("-P", str(port), "shop:make")
-    serving(program)
+    listening = shared_sockets(program.process.pid, *serving(program))
     with Load(port, clients=8, rate=200) as load:
         for roll in range(1, rolls + 1):
             program.send(signal.SIGHUP)
@@ -198,6 +203,11 @@ def test_rolling_restarts_under_load_fail_no_request(start: Start) -> None:
         last = {pid for _, pid in program.found(r"worker (\d+) serves")[-2:]}
         wait_until("the last generation answers", lambda: last & set(load.answers))
     assert load.failures == []
+    inherited = shared_sockets(program.process.pid, *(int(pid) for pid in last))
+    assert [name for name in listening & inherited if name.startswith("socket:")]
+    begun = [when for when, _ in program.found(r"worker (\d+) serves")]
+    ended = [when for when, _ in program.found(r"worker \d+ ended \(exit status 0\)")]
+    assert all(successor < predecessor for successor, predecessor in zip(begun[2:], ended, strict=False))
     assert len(load.answers) > rolls  # nearly every process had its turn
     program.send(signal.SIGTERM)
     assert program.end() == 0
