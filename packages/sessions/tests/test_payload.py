@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from levante.sessions.errors import SealRejected, SessionPayloadError
-from levante.sessions.payload import MAX_DEPTH, check, check_loaded, dumps, loads
+from levante.sessions.payload import MAX_DEPTH, check, check_loaded, check_text, dumps, loads
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -108,3 +108,19 @@ def test_only_an_object_is_a_session(data):
 def test_pickled_bytes_are_no_json():
     with pytest.raises(ValueError):  # JSON's own, of several kinds
         loads(pickle.dumps({"a": 1}).decode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    "data", [{"a": (1, 2)}, {"a": [1, {"b": None}]}, {"a": "é"}, {"a": True, "b": 1.5, "c": -3}, {}], ids=str
+)
+def test_a_text_that_stands_for_its_data(data):
+    check_text(data, dumps(data))
+    check_text(data, repr(data))  # an encoder of one's own, which makes no JSON
+
+
+@pytest.mark.parametrize(
+    "data", [{1: 2}, {"a": {2: 3}}, {"a": "\ud800"}, {"a": {"b": {1, 2}}}, {None: 1}, {"a": float("nan")}], ids=ascii
+)
+def test_a_text_that_stands_for_something_else(data):
+    with pytest.raises(SessionPayloadError):
+        check_text(data, json.dumps(data, ensure_ascii=False, default=list))

@@ -5,7 +5,7 @@ in place."""
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from email.utils import formatdate
+from datetime import UTC, datetime
 from typing import Final, Literal, Protocol
 
 from multidict import CIMultiDict, MultiMapping
@@ -17,6 +17,7 @@ MAX_COOKIE: Final = (
 )
 MAX_CANDIDATES: Final = 3  # cookies of one name may come from several paths and domains; more than that is an attack
 MAX_PAIRS: Final = 150  # of a Cookie header: what browsers keep for a site, with room
+EXPIRES_SIZE: Final = len("; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
 SAMESITE: Final = ("Lax", "Strict", "None")
 
 SameSite = Literal["Lax", "Strict", "None"]
@@ -100,8 +101,8 @@ class SessionCookie:
 
     def set(self, response: CookieTarget, value: str, *, max_age: int | None, now: float) -> None:
         """Set it on the response. Raises SessionTooLarge, before anything is changed, when browsers would drop it."""
-        expires = None if max_age is None else formatdate(now + max_age, usegmt=True)
-        size = self.size(value, max_age=max_age, expires=expires)
+        expires = None if max_age is None else datetime.fromtimestamp(now + max_age, UTC)
+        size = self.size(value, max_age=max_age)
         if size > MAX_COOKIE:
             raise SessionTooLarge(cookie_name=self.name, size=size, maximum=MAX_COOKIE)
         response.set_cookie(
@@ -129,13 +130,12 @@ class SessionCookie:
         )
         forbid_storing(response)
 
-    def size(self, value: str, *, max_age: int | None, expires: str | None) -> int:
-        """Bytes of the Set-Cookie field's value."""
+    def size(self, value: str, *, max_age: int | None) -> int:
+        """Bytes of the Set-Cookie field's value; with a Max-Age goes an Expires."""
         size = (
             len(self.name) + 1 + len(value) + len("; Path=") + len(self.path) + len("; SameSite=") + len(self.samesite)
         )
-        size += len("; Max-Age=") + len(str(max_age)) if max_age is not None else 0
-        size += len("; Expires=") + len(expires) if expires is not None else 0
+        size += len("; Max-Age=") + len(str(max_age)) + EXPIRES_SIZE if max_age is not None else 0
         size += len("; Domain=") + len(self.domain) if self.domain is not None else 0
         size += len("; Secure") if self.secure else 0
         return size + (len("; HttpOnly") if self.httponly else 0)

@@ -29,6 +29,27 @@ def loads(text: str) -> Any:  # Any: the shape of json.loads
     return json.loads(text)
 
 
+def check_text(data: Any, text: str) -> None:  # Any: what is being checked
+    """Raise SessionPayloadError unless `text`, which was made of `data`, stands for all of it.
+
+    What comes back equal is made of plain JSON types: an int key would have come back as text. So the walk that finds
+    the place of a fault is needed only where something is wrong, for tuples, and for what is deep.
+    """
+    if (
+        text.count("{") + text.count("[") > MAX_DEPTH
+        or not (text.isascii() or _SURROGATE.search(text) is None)
+        or not _comes_back(data, text)
+    ):
+        check(data)
+
+
+def _comes_back(data: Any, text: str) -> bool:  # Any: as in check_text
+    try:
+        return bool(loads(text) == data)
+    except ValueError:  # the text of somebody's own encoder, which is no JSON
+        return False
+
+
 def check(value: object, where: str = "session", *, depth: int = 0) -> None:
     """Raise SessionPayloadError, with the path and never the value, for anything but plain JSON types at most
     MAX_DEPTH deep."""

@@ -191,7 +191,7 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
         self._text = self._dumps(self._data)
         if self._text == self._baseline:
             return self._dirty
-        payload.check(self._data)
+        payload.check_text(self._data, self._text)
         return self._dirty or not (self.new and self.empty)
 
     @property

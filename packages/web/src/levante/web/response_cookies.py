@@ -51,22 +51,37 @@ class CookieMixin:
         bytes.
         """
         self._check_changeable("cookies")
+        age, moment = None if max_age is None else int(max_age), _moment(expires)
         old = self.cookies.get(name)
-        if old is None or old.expires == EPOCH:
-            old = SetCookie(name, value) if old is None else replace(old, max_age=None, expires=None)
-        given: dict[str, Any] = {  # Any: the fields of SetCookie, each of its own type
-            "domain": domain,
-            "max_age": None if max_age is None else int(max_age),
-            "expires": _moment(expires),
-            "secure": secure,
-            "httponly": httponly,
-            "samesite": samesite,
-            "partitioned": partitioned,
-        }
-        changes = {key: field for key, field in given.items() if field is not None}
-        if "expires" in changes and "max_age" not in changes:
-            changes["max_age"] = None  # a stale Max-Age would win over the new date
-        cookie = replace(old, value=value, path=path, **changes)
+        if old is None:
+            cookie = SetCookie(
+                name,
+                value,
+                path,
+                domain,
+                age,
+                moment,
+                bool(secure),
+                bool(httponly),
+                samesite,
+                bool(partitioned),
+            )
+        else:
+            given: dict[str, Any] = {  # Any: the fields of SetCookie, each of its own type
+                "domain": domain,
+                "max_age": age,
+                "expires": moment,
+                "secure": secure,
+                "httponly": httponly,
+                "samesite": samesite,
+                "partitioned": partitioned,
+            }
+            changes = {key: field for key, field in given.items() if field is not None}
+            if old.expires == EPOCH:
+                changes = {"max_age": None, "expires": None} | changes
+            elif moment is not None and age is None:
+                changes["max_age"] = None  # a stale Max-Age would win over the new date
+            cookie = replace(old, value=value, path=path, **changes)
         cookie.header()
         self.cookies[name] = cookie
 
