@@ -82,7 +82,15 @@ def serving(program: Program, *, count: int = 2) -> list[int]:
 
 def shared_sockets(*pids: int) -> set[str]:
     """The sockets that all of these processes have."""
-    return set.intersection(*({str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()} for pid in pids))
+    return set.intersection(*(set(open_files(pid)) for pid in pids))
+
+
+def open_files(pid: int) -> Iterator[str]:
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            yield str(link.readlink())
+        except FileNotFoundError:
+            pass  # closed meanwhile
 
 
 def seconds_to_import(folder: Path) -> float:
