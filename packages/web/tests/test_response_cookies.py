@@ -33,6 +33,8 @@ def test_setting_again_updates_what_is_given() -> None:
     response.set_cookie("a", "1", max_age=10, httponly=True)
     response.set_cookie("a", "2")
     assert (response.cookies["a"].value, response.cookies["a"].httponly) == ("2", True)
+    assert response.cookies["a"].max_age is None
+    response.set_cookie("a", "2", max_age=5)
     response.set_cookie("a", "3", expires="Thu, 01 Jan 2099 00:00:00 GMT")
     assert response.cookies["a"].max_age is None
     assert response.cookies["a"].expires == datetime(2099, 1, 1, tzinfo=UTC)

@@ -44,7 +44,8 @@ class CookieMixin:
         samesite: str | None = None,
         partitioned: bool | None = None,
     ) -> None:
-        """Set a cookie; setting it again changes the attributes that are given, and ends a deletion.
+        """Set a cookie; setting it again changes the attributes that are given, ends a deletion, and takes
+        an old `max_age` off.
 
         `max_age` is in seconds, `expires` a datetime or an HTTP date, `samesite` `Lax`, `Strict` or `None` (a str).
         Raises ValueError when the name, value or an attribute could be misread, or the whole is larger than 4,096
@@ -77,10 +78,9 @@ class CookieMixin:
                 "partitioned": partitioned,
             }
             changes = {key: field for key, field in given.items() if field is not None}
+            changes["max_age"] = age  # an old one would win over a new date, or end a new value too soon
             if old.expires == EPOCH:
-                changes = {"max_age": None, "expires": None} | changes
-            elif moment is not None and age is None:
-                changes["max_age"] = None  # a stale Max-Age would win over the new date
+                changes.setdefault("expires", None)
             cookie = replace(old, value=value, path=path, **changes)
         cookie.header()
         self.cookies[name] = cookie
