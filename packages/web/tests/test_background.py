@@ -374,15 +374,18 @@ async def test_an_atomic_handler_outlives_its_client(serve: Any, as_view: bool) 
 
 
 PROGRAM = """
-import asyncio, sys
+import asyncio, os, sys
 from levante import web
 from levante.web import background
 
+def say(line):
+    os.write(1, line)  # in one go: two processes share the pipe
+
 async def work(stopping):
-    print("BEGUN", flush=True)
+    say(b"BEGUN\\n")
     await stopping.wait()
     await asyncio.sleep(0.3)
-    print("ENDED", flush=True)
+    say(b"ENDED\\n")
 
 def make():
     app = web.Application()
