@@ -39,7 +39,7 @@ class Kind(Enum):
     IDLE = "a server keeps connections"
     BROADCAST = "a server sends what one says to all"
     CLIENT = "a client sends requests"
-    PARSER = "a parser parses"
+    CALL = "a program calls a function of its own"
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,21 @@ WORKLOADS = (
     websocket("ws-64", "WebSocket echo, 64 bytes", 64, COUNTED),
     websocket("ws-64k", "WebSocket echo, 64 KiB", 65536, 200),
     broadcast("broadcast", "broadcast, 200 bytes to 1,000", 200, 20 * MEMBERS),
-    Workload("idle-ws", "idle WebSocket", Kind.IDLE, text_message(GREETING), is_websocket=True),
+    Workload(
+        "idle-ws",
+        "idle WebSocket, heartbeat, 10,000",
+        Kind.IDLE,
+        text_message(GREETING),
+        is_websocket=True,
+        path="/beat",
+        held=MANY_HELD,
+    ),
     client("client-get", "client GET", "GET", 1),
     client("client-get-32", "client GET, 32 at once", "GET", 32),
     client("client-post", "client POST 1 KiB", "POST", 1),
     client("client-post-32", "client POST 1 KiB, 32 at once", "POST", 32),
-    Workload("parse", "parse a head, 13 fields", Kind.PARSER, counted=2000),
+    Workload("parse", "parse a head, 13 fields", Kind.CALL, counted=2000),
+    Workload("session", "load and save a session cookie", Kind.CALL, counted=400),
 )
 
 

@@ -31,7 +31,8 @@ def application(web: Any, room: Any = None) -> Any:
         return web.Response(text=str(count))
 
     async def websocket(request: Any) -> Any:
-        connection = web.WebSocketResponse(compress=False)
+        heartbeat = settings.HEARTBEAT if request.path == "/beat" else None
+        connection = web.WebSocketResponse(compress=False, heartbeat=heartbeat)
         await connection.prepare(request)
         async for message in connection:
             await connection.send_str(message.data)
@@ -44,6 +45,7 @@ def application(web: Any, room: Any = None) -> Any:
     app.router.add_get("/download", download)
     app.router.add_post("/upload", upload)
     app.router.add_get("/ws", websocket)
+    app.router.add_get("/beat", websocket)
     if room is not None:
         app.router.add_get("/room", room)
     app.router.add_static("/static", settings.STATIC)
