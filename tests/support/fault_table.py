@@ -59,7 +59,7 @@ BAD: dict[str, Any] = {"status": 400}
 TOO_MUCH: dict[str, Any] = {"status": 431}
 BOMB = gzip.compress(bytes(32 * 1024 * 1024))
 UPLOAD: dict[str, Any] = {"upload": 4 * 1024 * 1024}
-SHORT: dict[str, Any] = {"total": 0.3}
+SHORT: dict[str, Any] = {"total": 0.6}
 
 FAULTS = [
     # The connection.
@@ -72,7 +72,7 @@ FAULTS = [
         "silent for sock_read",
         never_answers,
         "SocketTimeoutError",
-        options={"timeout": {"sock_read": 0.1}},
+        options={"timeout": {"sock_read": 0.4}},
         rows=("C58",),
     ),
     # The head.
@@ -93,7 +93,7 @@ FAULTS = [
         "silence in the head",
         says(b"HTTP/1.1 200 OK\r\n", close=False),
         "SocketTimeoutError",
-        options={"timeout": {"sock_read": 0.1}},
+        options={"timeout": {"sock_read": 0.4}},
         rows=("C58",),
     ),
     Fault(
@@ -133,7 +133,7 @@ FAULTS = [
         says(length(9, b"hello"), close=False),
         "SocketTimeoutError",
         "body",
-        options={"timeout": {"sock_read": 0.1}},
+        options={"timeout": {"sock_read": 0.4}},
         rows=("C58",),
     ),
     Fault(

@@ -24,7 +24,7 @@ from levante.http import Limits
 
 LIMITS = Limits()
 # Seconds: long against what a busy machine adds, short against ten times that.
-TIME = 0.4
+TIME = 0.6
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 HEAD_ERRORS = (ClientResponseError,)
