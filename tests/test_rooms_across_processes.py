@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 import signal
+import statistics
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -183,10 +184,12 @@ async def test_redis_hangs_and_goes_on(members: list[Member], servers: list[Serv
     """Stopped for longer than it takes to notice; nobody here waits for it meanwhile."""
     one, two = members
     redis.hang()
+    took = []
     for number in range(30):
-        took = await heard_by_himself(one, f"alone {number}")
-        assert took < NO_WAIT
+        took.append(await heard_by_himself(one, f"alone {number}"))
         await asyncio.sleep(0.1)
+    # Not the longest: that may be the machine's. Whoever waited for Redis would do so until it is given up.
+    assert statistics.quantiles(took, n=10)[-1] < NO_WAIT
     redis.go_on()
     assert await each_hears_the_other(members) < HEALED
     assert [member.joined for member in members] == [1, 1]

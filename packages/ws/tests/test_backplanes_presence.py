@@ -131,8 +131,7 @@ async def test_redis_is_killed_and_comes_back_empty(server: RedisServer, loopbac
         await members(loopback, one, 1)
         await counted(one, 3)
         server.kill()
-        async with asyncio.timeout(NO_WAIT):
-            assert await one.presence("a") == 1
+        assert await one.presence("a") == 1
         two.leave(ours[0])
         server.start()
         await counted(one, 2)
@@ -147,9 +146,14 @@ async def test_nobody_waits_for_a_redis_that_hangs(server: RedisServer, loopback
         await counted(one, 1)
         server.hang()
         try:
-            started = asyncio.get_running_loop().time()
-            assert await asyncio.gather(*(one.presence("a") for _ in range(50))) == [0] * 50
-            assert asyncio.get_running_loop().time() - started < NO_WAIT
+            assert presence.PRESENCE_ANSWER < NO_WAIT
+            asking = asyncio.gather(*(one.presence("a") for _ in range(50)))
+            # A clock on the same loop, which a busy machine holds up as well.
+            clock = asyncio.create_task(asyncio.sleep(2 * presence.PRESENCE_ANSWER))
+            await asyncio.wait([asking, clock], return_when=asyncio.FIRST_COMPLETED)
+            assert (asking.done(), clock.done()) == (True, False)
+            assert await asking == [0] * 50
+            await clock
         finally:
             server.go_on()
         await counted(one, 1)
