@@ -16,11 +16,13 @@ from levante.http import (
     IllegalCharacter,
     LocalProtocolError,
     PreparedRequest,
+    ResponseHead,
     Role,
     StreamReader,
     body_decoder,
     prepare_request,
 )
+from levante.http.fieldnames import CONTENT_ENCODING, SET_COOKIE
 
 HOST = [("Host", "a")]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -245,3 +247,19 @@ async def test_what_must_be_decoded_is_not_there() -> None:
     decoded = DecodedStream(body, body_decoder("gzip"), limit=100)
     assert decoded.rest() is None
     assert await decoded.read() == b"text"
+
+
+def test_a_head_knows_what_is_asked_of_every_head() -> None:
+    wire = b"HTTP/1.1 200 OK\r\nSET-cookie: a=b\r\nSet-Cookie: c=d\r\nContent-Encoding: gzip\r\n\r\n"
+    client = Connection(Role.CLIENT)
+    client.send_request("GET", "/", HOST)
+    client.end()
+    client.receive_data(wire)
+    for head in (
+        client.next_event(),
+        ResponseHead.build(200, "OK", [("set-cookie", "a=b"), ("content-encoding", "br")]),
+    ):
+        assert isinstance(head, ResponseHead)
+        assert head.seen & SET_COOKIE
+        assert head.seen & CONTENT_ENCODING
+    assert not ResponseHead.build(200, "OK", [("Set-Cookies", "a=b")]).seen

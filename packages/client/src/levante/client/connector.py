@@ -36,13 +36,11 @@ class Lease:
 
     __slots__ = ("_connector", "_key", "connection", "ended", "reused")
 
-    def __init__(
-        self, connector: "BaseConnector", key: ConnectionKey, connection: DialedConnection, *, reused: bool
-    ) -> None:
+    def __init__(self, connector: "BaseConnector", key: ConnectionKey, connection: DialedConnection) -> None:
         self._connector = connector
         self._key = key
         self.connection = connection
-        self.reused = reused
+        self.reused = True
         self.ended = False
 
     def end(self) -> None:
@@ -56,7 +54,8 @@ class Lease:
         """The transport has another protocol now. This lease ends, the new one keeps the place until that protocol
         is done."""
         self.ended = True
-        successor = Lease(self._connector, self._key, self.connection, reused=self.reused)
+        successor = Lease(self._connector, self._key, self.connection)
+        successor.reused = self.reused
         self._connector._hand_over(successor, transport)  # noqa: SLF001 - two halves of one thing
         return successor
 
@@ -164,7 +163,7 @@ class BaseConnector(abc.ABC):
     def take(self, key: ConnectionKey, now: float) -> Lease | None:
         """An idle connection for `key`, None where there is none or others wait for one. `now` is the loop's time."""
         connection = self._pool.take(key, now)
-        return None if connection is None else Lease(self, key, connection, reused=True)
+        return None if connection is None else Lease(self, key, connection)
 
     async def close(self) -> None:
         """Close every connection, turn waiters away, and wait until all transports are gone. A second call waits as
@@ -214,8 +213,10 @@ class BaseConnector(abc.ABC):
                 if connection is not None:
                     if trace is not None:
                         await self._tell_or_give_back(trace, key, connection)
-                    return Lease(self, key, connection, reused=True)
-                return Lease(self, key, await self._dial_accounted(key, timeout, trace), reused=False)
+                    return Lease(self, key, connection)
+                lease = Lease(self, key, await self._dial_accounted(key, timeout, trace))
+                lease.reused = False
+                return lease
         except ConnectionTimeoutError:
             raise
         except TimeoutError as exc:
@@ -298,15 +299,13 @@ class BaseConnector(abc.ABC):
             connection.close()
             self._return_place(key, None)
             return
-        self._pool.release(key, connection, self._loop.time())
-        if self._pool.waiting:
+        if self._pool.release(key, connection, self._loop.time()):
             self._settle()
         if self._sweeper is None:
             self._arm_sweeper()
 
     def _return_place(self, key: ConnectionKey, connection: DialedConnection | None) -> None:
-        self._pool.release(key, None if self._closed else connection, self._loop.time())
-        if self._pool.waiting:
+        if self._pool.release(key, None if self._closed else connection, self._loop.time()):
             self._settle()
         if self._sweeper is None and not self._closed:
             self._arm_sweeper()

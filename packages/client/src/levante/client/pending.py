@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self, TypeVar
 class Ends(Protocol):
     """A response or a WebSocket: something that `async with` ends."""
 
-    def enter(self) -> Self: ...
+    async def __aenter__(self) -> Self: ...
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -43,7 +43,7 @@ class Pending(Coroutine[Any, Any, R]):  # Any: what coroutines exchange with the
 
     async def __aenter__(self) -> R:
         result = self._result = await self._coroutine
-        return result.enter()
+        return await result.__aenter__()
 
     def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -14,7 +14,7 @@ from typing import Any, Final
 from multidict import getversion
 
 from levante.http import BytesPayload, Payload, PreparedRequest, hdrs, prepare_request
-from levante.http.deadlines import remaining
+from levante.http.deadlines import current_deadline
 
 from .connector import BaseConnector
 from .cookiejar import CookieJar, DummyCookieJar
@@ -84,10 +84,11 @@ class Plan:
 class Plans:
     """The plans of one session; `defaults` are its defaults."""
 
-    __slots__ = ("_cookies_for", "_headers", "_known", "_open", "defaults")
+    __slots__ = ("_cookies_for", "_headers", "_known", "_open", "defaults", "time")
 
     def __init__(self, defaults: Defaults) -> None:
         self.defaults = defaults
+        self.time = defaults.loop.time
         self._headers: Any = defaults.headers  # Any: getversion() is typed for MultiDict[object], which is invariant
         jar = defaults.cookie_jar
         self._cookies_for = jar.cookie_header if isinstance(jar, CookieJar) else partial(jar_field, jar)
@@ -96,7 +97,7 @@ class Plans:
 
     def find(self, method: str, url: StrOrURL, options: RequestOptions, connector: BaseConnector) -> Plan | None:
         """The plan of a request, made if need be; None when it has to go the long way. Raises what `perform` does."""
-        if not self._open or remaining() is not None:  # the deadline of the work at hand goes into the head
+        if not self._open or current_deadline.get() is not None:  # the deadline of the work at hand goes into the head
             return None
         kind = _kind(options) if options else _NO_BODY
         if not kind:

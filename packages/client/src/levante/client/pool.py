@@ -180,14 +180,15 @@ class Pool(Generic[C, W]):
             del self._waiting[key]
         return True
 
-    def release(self, key: ConnectionKey, connection: C | None, now: float) -> None:
-        """A lease ends; `connection` is given when it can serve again."""
+    def release(self, key: ConnectionKey, connection: C | None, now: float) -> bool:
+        """A lease ends; `connection` is given when it can serve again. Whether somebody waits, so that `decide` has
+        work."""
         account = self._accounts[key]
         if account.shared and connection is not None and connection in account.shared:
             shares = account.shared[connection]
             shares.leases -= 1
             if shares.leases:
-                return
+                return bool(self._waiting)
         account.leased -= 1
         self._leased_count -= 1
         if connection is not None:
@@ -195,6 +196,7 @@ class Pool(Generic[C, W]):
             self._idle_count += 1
         else:
             self._forget_empty(key, account)
+        return bool(self._waiting)
 
     def drain(self) -> tuple[list[C], list[W]]:
         """Empty the pool for good: the idle connections to close, and the waiters to turn away."""

@@ -26,6 +26,7 @@ from levante.http import (
     parse_media_type,
     parse_set_cookie,
 )
+from levante.http.fieldnames import SET_COOKIE
 
 from .connector import Lease
 from .cookierules import make_morsel
@@ -46,20 +47,44 @@ CharsetResolver = Callable[["ClientResponse", bytes], str]
 JSONDecoder = Callable[[str], Any]  # Any: whatever JSON holds
 
 
+class _Neglected:
+    """Held by a response that holds a connection, and by nothing else: so it learns when the response is dropped."""
+
+    __slots__ = ("_loop", "_name", "_transaction")
+
+    def __init__(self, name: str, transaction: Transaction, loop: asyncio.AbstractEventLoop) -> None:
+        self._name = name
+        self._transaction = transaction
+        self._loop = loop
+
+    def __del__(self) -> None:
+        if self._transaction.ended or self._loop.is_closed():
+            return  # where the loop is closed, whatever ran is gone with it
+        if self._loop.get_debug():
+            text = f"unclosed response {self._name}: release() it or use `async with`"
+            warnings.warn(text, ResourceWarning, stacklevel=1, source=self)
+        self._transaction.give_up(released_error())
+
+
 class ClientResponse:
     """The answer to a request. `status` is the code; `method` and `url` are those of the last hop; `history` has the
     redirects before it; `content` is the body as a stream (decompressed unless `auto_decompress=False`)."""
 
+    # What a response begins with; most keep it.
+    _body: bytes | None = None
+    _history: "tuple[ClientResponse, ...]" = ()
+    _in_context = False
     _released = False
+    _cookies: SimpleCookie | None = None
+    _media_type: MediaType | None = None
+    _neglected: "_Neglected | None" = None
 
     def __init__(
         self,
         request: ClientRequest,
         transaction: Transaction,
         head: ResponseHead,
-        *,
         resolve_charset: CharsetResolver,
-        length: int | None = None,
     ) -> None:
         self.method = request.method
         self.status: int = head.status
@@ -68,27 +93,9 @@ class ClientResponse:
         self._transaction = transaction
         self._head = head
         self._resolve_charset = resolve_charset
-        self._length = length  # of the request's body, where its headers do not say so
-        self._body: bytes | None = None
-        self._history: tuple[ClientResponse, ...] = ()
-        self._in_context = False
-        self._cookies: SimpleCookie | None = None
-        self._media_type: MediaType | None = None
 
     def __repr__(self) -> str:
         return f"<ClientResponse {self.method} {self.url} [{self.status} {self.reason}]>"
-
-    def __del__(self) -> None:
-        transaction = getattr(self, "_transaction", None)
-        if transaction is None or transaction.ended:
-            return
-        loop = self._request.session.loop
-        if loop.is_closed():
-            return  # whatever ran is gone with it
-        if loop.get_debug():
-            text = f"unclosed response {self!r}: release() it or use `async with`"
-            warnings.warn(text, ResourceWarning, stacklevel=1, source=self)
-        transaction.give_up(released_error())
 
     @property
     def url(self) -> URL:
@@ -140,10 +147,10 @@ class ClientResponse:
     def request_info(self) -> RequestInfo:
         """What was asked on the last hop."""
         info = self._request.request_info
-        if self._length is None:
+        if not self._transaction.sent.unlisted:
             return info
         headers = info.headers.copy()
-        headers[hdrs.CONTENT_LENGTH] = str(self._length)
+        headers[hdrs.CONTENT_LENGTH] = str(self._transaction.sent.size)
         return info._replace(headers=CIMultiDictProxy(headers))
 
     @property
@@ -166,8 +173,8 @@ class ClientResponse:
         return self._cookies
 
     def set_cookie_fields(self) -> list[str]:
-        """The values of Set-Cookie; an empty list costs one look at the head."""
-        if self._head.field(b"set-cookie") is None:
+        """The values of Set-Cookie."""
+        if not self._head.seen & SET_COOKIE:
             return []
         return self._head.headers.getall(hdrs.SET_COOKIE)
 
@@ -360,13 +367,9 @@ class ClientResponse:
         self._released = True
         await self._transaction.settle()
 
-    def enter(self) -> Self:
-        """As `async with` does."""
+    async def __aenter__(self) -> Self:
         self._in_context = True
         return self
-
-    async def __aenter__(self) -> Self:
-        return self.enter()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -383,6 +386,10 @@ class ClientResponse:
     def watch_body(self, wrap: Callable[[StreamReader], StreamReader]) -> None:
         """For the session: what `wrap` makes of the body is what is read."""
         self.content = self._transaction.content = wrap(self.content)
+
+    def watch_for_neglect(self) -> None:
+        """For the session: let go of the connection when nobody has this response any more."""
+        self._neglected = _Neglected(repr(self), self._transaction, self._request.session.loop)
 
     def watch(self, deadline: Deadline) -> None:
         """For the session: `deadline` bounds the reading of the body."""

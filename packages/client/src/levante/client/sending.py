@@ -16,9 +16,11 @@ from levante.http import (
     Limits,
     Payload,
     ResponseHead,
+    StreamReader,
     StringPayload,
 )
 from levante.http.decodedstream import PieceSeen
+from levante.http.fieldnames import CONTENT_ENCODING
 
 from .bodylimit import capped
 from .bodywriter import BodyWriter
@@ -109,8 +111,8 @@ async def _attempt(request: ClientRequest, lease: Lease, options: SendOptions) -
         exchange = lease.connection.begin()
         exchange.read_timeout = request.timeout.sock_read
         sent = await _send_request(request, exchange, options)
-        head = await _receive_head(exchange, sent.upload)
-        return make_response(request, exchange, head, lease=lease, sent=sent, options=options)
+        await _receive_head(exchange, sent.upload)
+        return make_response(request, exchange, lease, sent, options)
     except BaseException as exc:
         if sent.upload is not None:
             sent.upload.cancel()
@@ -207,31 +209,26 @@ async def _receive_head(exchange: ClientExchange, upload: "asyncio.Task[None] | 
         answer.cancel()
 
 
+# Arguments by position, here and in what it makes: by name they would cost as much as some of what is done with them.
 def make_response(
-    request: ClientRequest,
-    exchange: ClientExchange,
-    head: ResponseHead,
-    *,
-    lease: Lease,
-    sent: Sent,
-    options: SendOptions,
-    length: int | None = None,
+    request: ClientRequest, exchange: ClientExchange, lease: Lease, sent: Sent, options: SendOptions
 ) -> ClientResponse:
-    """The response whose `head` has come; it ends the lease. `length`: as for ClientResponse."""
-    decoder = response_decoder(_codings(head)) if options.auto_decompress else None
-    seen = _chunk_seen(request, options.trace)
-    if options.max_body_size is not None:
-        decoder, seen = capped(head, decoder, seen, maximum=options.max_body_size)
-    content = readable_body(exchange.body, decoder, limit=options.limits.read_bufsize, seen=seen)
+    """The response whose head has come; it ends the lease."""
+    head = exchange.final_head()
+    content = exchange.body
+    if head.seen & CONTENT_ENCODING or options.trace is not None or options.max_body_size is not None:
+        content = _readable(request, content, head, options)
     unread = not options.read_until_eof and head.content_length is None and not head.chunked and head.status != 101
     if unread:
         content = EMPTY_PAYLOAD
-    transaction = Transaction(exchange, lease, sent=sent, content=content)
+    transaction = Transaction(exchange, lease, sent, content)
     if request.body is not None and not exchange.finished:
         transaction.stop_upload_at_eof()
-    response = options.response_class(
-        request, transaction, head, resolve_charset=options.resolve_charset, length=length
-    )  # fmt: skip
+    if exchange.connection.current is not exchange and exchange.error is None:
+        lease.end()  # everything is here
+        return options.response_class(request, transaction, head, options.resolve_charset)
+    response = options.response_class(request, transaction, head, options.resolve_charset)
+    response.watch_for_neglect()
     if head.status != 101:
         transaction.start()
     if unread:
@@ -239,10 +236,16 @@ def make_response(
     return response
 
 
-def _codings(head: ResponseHead) -> bytes | None:
-    first = head.field(b"content-encoding")
-    if first is None:
-        return None
+def _readable(request: ClientRequest, raw: StreamReader, head: ResponseHead, options: SendOptions) -> StreamReader:
+    """What the caller reads of a body that something happens to on the way."""
+    decoder = response_decoder(_codings(head)) if options.auto_decompress else None
+    seen = _chunk_seen(request, options.trace)
+    if options.max_body_size is not None:
+        decoder, seen = capped(head, decoder, seen, maximum=options.max_body_size)
+    return readable_body(raw, decoder, limit=options.limits.read_bufsize, seen=seen)
+
+
+def _codings(head: ResponseHead) -> bytes:
     return b", ".join(value for name, value in head.raw_headers if name.lower() == b"content-encoding")
 
 

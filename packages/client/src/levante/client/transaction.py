@@ -20,11 +20,13 @@ UPLOAD_GRACE = 1.0
 
 @dataclass(slots=True)
 class Sent:
-    """How the request body goes: all at once (`size` bytes of it), by `writer`, or by `writer` in the task `upload`."""
+    """How the request body goes: all at once (`size` bytes of it), by `writer`, or by `writer` in the task `upload`.
+    `unlisted`: its size is not among the headers of the request as it is remembered."""
 
     size: int = 0
     writer: BodyWriter | None = None
     upload: "asyncio.Task[None] | None" = None
+    unlisted: bool = False
 
     @property
     def bytes_sent(self) -> int:
@@ -41,7 +43,6 @@ class Transaction:
         self,
         exchange: ClientExchange,
         lease: Lease,
-        *,
         sent: Sent,
         content: StreamReader,
     ) -> None:

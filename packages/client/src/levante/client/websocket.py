@@ -43,10 +43,6 @@ class ClientWebSocketResponse(WebSocketConnection):
         """Whether each message is compressed by itself."""
         return self.deflate is not None and self.deflate.client_no_context_takeover
 
-    def enter(self) -> Self:
-        """As `async with` does."""
-        return self
-
     async def __aenter__(self) -> Self:
         return self
 

@@ -72,7 +72,6 @@ class DialedConnection(DialingLink):
         self,
         request: PreparedRequest,
         body: bytes = b"",
-        *,
         read_timeout: float | None = None,
         total_timeout: float | None = None,
     ) -> ClientExchange:

@@ -16,6 +16,8 @@ cdef int _ETAG
 cdef int _CONTENT_LOCATION
 cdef int _CONTENT_RANGE
 cdef int _MAX_FORWARDS
+cdef int _CONTENT_ENCODING
+cdef int _SET_COOKIE
 
 @cython.locals(length=Py_ssize_t)
 cpdef int known_field(bytes data, Py_ssize_t start, Py_ssize_t end) except -1

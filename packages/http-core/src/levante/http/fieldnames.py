@@ -1,4 +1,6 @@
-"""The fields that the head parser must understand, or must not see twice, told by their names in any case."""
+"""The fields that the head parser must understand, must not see twice, or is asked for with every head; told by their
+names in any case.
+"""
 
 from typing import Final
 
@@ -19,6 +21,8 @@ ETAG: Final = 1024
 CONTENT_LOCATION: Final = 2048
 CONTENT_RANGE: Final = 4096
 MAX_FORWARDS: Final = 8192
+CONTENT_ENCODING: Final = 16384
+SET_COOKIE: Final = 32768
 
 # A message that repeats one of these is refused: every recipient picks another one (CVE-2026-34525).
 RESPONSE_SINGLES: Final = (
@@ -47,6 +51,8 @@ _ETAG = ETAG
 _CONTENT_LOCATION = CONTENT_LOCATION
 _CONTENT_RANGE = CONTENT_RANGE
 _MAX_FORWARDS = MAX_FORWARDS
+_CONTENT_ENCODING = CONTENT_ENCODING
+_SET_COOKIE = SET_COOKIE
 
 
 def known_field(data: bytes, start: int, end: int) -> int:
@@ -65,6 +71,8 @@ def known_field(data: bytes, start: int, end: int) -> int:
     if length == 10:
         if same(data, start, end, b"connection"):
             return _CONNECTION
+        if same(data, start, end, b"set-cookie"):
+            return _SET_COOKIE
         return _USER_AGENT if same(data, start, end, b"user-agent") else 0
     if length == 12:
         if same(data, start, end, b"content-type"):
@@ -75,6 +83,8 @@ def known_field(data: bytes, start: int, end: int) -> int:
     if length == 14:
         return _CONTENT_LENGTH if same(data, start, end, b"content-length") else 0
     if length == 16:
+        if same(data, start, end, b"content-encoding"):
+            return _CONTENT_ENCODING
         return _CONTENT_LOCATION if same(data, start, end, b"content-location") else 0
     if length == 17:
         return _TRANSFER_ENCODING if same(data, start, end, b"transfer-encoding") else 0

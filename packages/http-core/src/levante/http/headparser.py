@@ -418,6 +418,7 @@ class HeadParser:
         head.version = _VERSION_11 if self._minor else _VERSION_10
         head.length = self._length
         head.chunked = self._chunked
+        head.seen = self._seen
         head.keep_alive = not self._close and (self._minor == 1 or self._keep)
         if self._connection_upgrade and self._minor == 1 and self._seen & _UPGRADE:
             wanted = tokens(data[start + self._upgrade_start : start + self._upgrade_stop])

@@ -1,5 +1,6 @@
 cimport cython
 
+from levante.http.fieldnames cimport known_field
 from levante.http.octets cimport ascii_text, find, is_token, line_text, piece, same, span, span_back, tokens
 
 cdef unsigned char _BLANK
@@ -14,6 +15,7 @@ cdef class Head:
     cdef public object version
     cdef public Py_ssize_t length
     cdef public bint chunked
+    cdef public int seen
     cdef public bint keep_alive
     cdef public str upgrade
     cdef object _headers

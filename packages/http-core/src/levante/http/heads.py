@@ -12,6 +12,7 @@ from typing import Final
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from .errors import IllegalCharacter, shown
+from .fieldnames import known_field
 from .octets import (
     BLANK,
     VALUE,
@@ -40,6 +41,8 @@ _COLON: Final = 58
 class Head:
     """What requests and responses have in common.
 
+    `seen` has a bit for each field of fieldnames.py that is there: what is asked for with every head costs no search.
+
     `raw` is the head as received, from its start line to its empty line. `keep_alive` says whether the peer lets the
     connection live on; `chunked` and `content_length` frame the body (RFC 9112 6); `upgrade` is the protocol asked for,
     in lower case, if the Connection field confirms it (RFC 9110 7.8).
@@ -56,6 +59,7 @@ class Head:
         "keep_alive",
         "length",
         "raw",
+        "seen",
         "upgrade",
         "version",
     )
@@ -70,6 +74,7 @@ class Head:
         self.version = HttpVersion11
         self.length = NO_LENGTH
         self.chunked = False
+        self.seen = 0
         self.keep_alive = False
         self.upgrade: str | None = None
         self._headers: CIMultiDictProxy[str] | None = None
@@ -153,6 +158,7 @@ class Head:
                     f"illegal header {shown(name)}: {shown(value)}; expected a token and a line of text"
                 )
             lines.append(key + b": " + text + b"\r\n")
+            self.seen |= known_field(key, 0, len(key))
         self.raw = b"".join([*lines, b"\r\n"])
         self.fields = len(start_line)
 
