@@ -8,6 +8,7 @@ import json as json_module
 import re
 import warnings
 from collections.abc import AsyncIterator, Callable
+from functools import lru_cache
 from http.cookies import SimpleCookie
 from types import TracebackType
 from typing import Any, Self
@@ -410,17 +411,24 @@ class ClientResponse:
 
     def _parsed_type(self) -> MediaType:
         if self._media_type is None:
-            field = self._head.field(b"content-type")
-            try:
-                self._media_type = _OCTETS if field is None else parse_media_type(field.decode("latin-1"))
-            except ValueError:
-                self._media_type = _OCTETS
+            self._media_type = _media_type(self._head.field(b"content-type"))
         return self._media_type
 
     def _is_of_type(self, expected: str) -> bool:
         if expected.lower() == "application/json":
             return _JSON_TYPE.fullmatch(self.content_type) is not None
         return expected.lower() in self.content_type
+
+
+# Servers answer with few types; what one makes up is at most as long as a field may be.
+@lru_cache(maxsize=64)
+def _media_type(field: bytes | None) -> MediaType:
+    if field is None:
+        return _OCTETS
+    try:
+        return parse_media_type(field.decode("latin-1"))
+    except ValueError:
+        return _OCTETS
 
 
 def _read_too_late() -> ClientConnectionError:
