@@ -24,6 +24,7 @@ from .checks import (
     setup,
 )
 from .guards import has_permission, login_required, requires_login, requires_permission
+from .pages import local_page
 from .policies import AbstractAuthorizationPolicy, AbstractIdentityPolicy, Permission
 from .roles import RoleAuthorizationPolicy
 
@@ -39,6 +40,7 @@ __all__ = [
     "forget",
     "has_permission",
     "is_anonymous",
+    "local_page",
     "login_required",
     "permits",
     "remember",
