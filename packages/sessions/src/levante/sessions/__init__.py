@@ -39,6 +39,7 @@ from .signing import generate_key, parse_keys
 from .storage import AbstractStorage, StorageOptions
 from .store import SessionStore
 from .visit import get_session, new_session
+from .websockets import guard_websocket
 
 __version__ = "0.1.0"
 
@@ -77,6 +78,7 @@ __all__ = [
     "generate_key",
     "get_flashes",
     "get_session",
+    "guard_websocket",
     "keys_from_environment",
     "new_session",
     "parse_keys",
