@@ -8,6 +8,7 @@ WHOLE = (*BARE, "static")
 WEBSOCKETS = ("ws-64", "ws-64k", "broadcast", "idle-ws")
 CLIENT = ("client-get", "client-get-32", "client-post", "client-post-32")
 PARSER = ("parse",)
+SESSION = ("session",)
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ SUBJECTS = (
     Subject("levante, connection", "levante", ("parsers.py", "levante-connection"), PARSER),
     Subject("httptools", "httptools", ("parsers.py", "httptools"), PARSER),
     Subject("h11", "h11", ("parsers.py", "h11"), PARSER),
+    Subject("levante, signed", "levante", ("session_cookies.py", "signed"), SESSION),
+    Subject("levante, encrypted", "levante", ("session_cookies.py", "encrypted"), SESSION),
+    Subject("aiohttp-session, Fernet", "aiohttp", ("session_cookies.py", "aiohttp-session"), SESSION),
 )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PINS = HERE / "requirements.txt"
-PACKAGES = ("http-core", "ws", "web", "client")
+PACKAGES = ("http-core", "ws", "web", "client", "sessions")
 LEFT_OUT = shutil.ignore_patterns("*.so", "*.pyd", "*.c", "__pycache__", "build", "tests", "*.egg-info")
 
 

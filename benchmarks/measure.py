@@ -134,7 +134,7 @@ def floor_for(plan: Plan, work: Workload) -> Iterator[int | None]:
         with running(plan.python, FLOOR) as server:
             yield server.port
     else:
-        yield 0 if work.kind is Kind.PARSER else None
+        yield 0 if work.kind is Kind.CALL else None
 
 
 def phases(program: Program, work: Workload) -> AbstractContextManager[Phase]:

@@ -8,12 +8,9 @@ h11's it is a new one each time.
 
 import json
 import sys
-import time
 from collections.abc import Callable
 
 import orders
-
-BATCH = 20
 
 Parse = Callable[[], int]  # the number of fields found, or -1 where they are left for later
 
@@ -105,19 +102,6 @@ PARSERS = {
 }
 
 
-def carry_out(order: orders.Order, parse: Parse, fields: int) -> None:
-    times: list[float] = []
-    started = time.perf_counter()
-    deadline = started + order["seconds"]
-    while len(times) * BATCH < order["count"] and (begun := time.perf_counter()) < deadline:
-        for _ in range(BATCH):
-            found = parse()
-        times.append((time.perf_counter() - begun) / BATCH)
-        if found not in (fields, -1):
-            raise SystemExit(f"found {found} fields; expected {fields}")
-    orders.report(started, times, each=BATCH)
-
-
 def main() -> None:
     parse = None
     print("ready", flush=True)
@@ -125,7 +109,7 @@ def main() -> None:
         order = json.loads(line)
         head = order["head"].encode()
         parse = parse or PARSERS[sys.argv[1]](head)
-        carry_out(order, parse, head.count(b"\r\n") - 2)
+        orders.repeat(order, parse, {head.count(b"\r\n") - 2, -1})
 
 
 if __name__ == "__main__":

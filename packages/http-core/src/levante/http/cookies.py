@@ -132,20 +132,23 @@ class SetCookie:
         """
         self._check_characters()
         self._check_promises()
-        parts = [f"{self.name}={self.value}"]
+        text = f"{self.name}={self.value}"
         if self.domain is not None:
-            parts.append(f"Domain={self.domain}")
+            text += f"; Domain={self.domain}"
         if self.path is not None:
-            parts.append(f"Path={self.path}")
+            text += f"; Path={self.path}"
         if self.max_age is not None:
-            parts.append(f"Max-Age={int(self.max_age)}")
+            text += f"; Max-Age={int(self.max_age)}"
         if self.expires is not None:
-            parts.append(f"Expires={format_date(self.expires)}")
-        flags = (("Secure", self.secure), ("HttpOnly", self.httponly), ("Partitioned", self.partitioned))
-        parts += [name for name, wanted in flags if wanted]
+            text += f"; Expires={format_date(self.expires)}"
+        if self.secure:
+            text += "; Secure"
+        if self.httponly:
+            text += "; HttpOnly"
+        if self.partitioned:
+            text += "; Partitioned"
         if self.samesite is not None:
-            parts.append(f"SameSite={_SAMESITE[self.samesite.lower()]}")
-        text = "; ".join(parts)
+            text += f"; SameSite={_SAMESITE[self.samesite.lower()]}"
         if len(text) > MAX_COOKIE_SIZE:
             raise ValueError(f"cookie {self.name!r} takes {len(text)} bytes; browsers keep at most {MAX_COOKIE_SIZE}")
         return text

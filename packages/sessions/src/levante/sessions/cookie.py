@@ -4,7 +4,7 @@ in place."""
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal, Protocol
 
@@ -62,6 +62,7 @@ class SessionCookie:
     secure: bool = True
     httponly: bool = True
     samesite: SameSite = "Lax"
+    _fixed_size: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not _TOKEN.fullmatch(self.name):
@@ -75,6 +76,7 @@ class SessionCookie:
         if self.samesite == "None" and not self.secure:
             raise ValueError("samesite='None' needs secure=True: browsers drop the cookie otherwise")
         self._choose_prefix()
+        object.__setattr__(self, "_fixed_size", self._attributes_size())
 
     def _choose_prefix(self) -> None:
         host_only = self.domain is None and self.path == "/"
@@ -132,11 +134,12 @@ class SessionCookie:
 
     def size(self, value: str, *, max_age: int | None) -> int:
         """Bytes of the Set-Cookie field's value; with a Max-Age goes an Expires."""
-        size = (
-            len(self.name) + 1 + len(value) + len("; Path=") + len(self.path) + len("; SameSite=") + len(self.samesite)
-        )
-        size += len("; Max-Age=") + len(str(max_age)) + EXPIRES_SIZE if max_age is not None else 0
-        size += len("; Domain=") + len(self.domain) if self.domain is not None else 0
+        age = 0 if max_age is None else len("; Max-Age=") + len(str(max_age)) + EXPIRES_SIZE
+        return self._fixed_size + len(value) + age
+
+    def _attributes_size(self) -> int:
+        size = len(f"{self.name}=; Path={self.path}; SameSite={self.samesite}")
+        size += len(f"; Domain={self.domain}") if self.domain is not None else 0
         size += len("; Secure") if self.secure else 0
         return size + (len("; HttpOnly") if self.httponly else 0)
 
@@ -144,9 +147,10 @@ class SessionCookie:
 def forbid_storing(response: CookieTarget) -> None:
     """No cache may keep a response that carries a session cookie (ASVS 14.3.2). A `private` of the handler's own is
     respected."""
-    directives = response.headers.get("Cache-Control", "").lower()
-    if "no-store" not in directives and "private" not in directives:
-        response.headers["Cache-Control"] = "no-store"
+    headers = response.headers
+    present = headers.get("Cache-Control")
+    if present is None or not ("no-store" in (directives := present.lower()) or "private" in directives):
+        headers["Cache-Control"] = "no-store"
 
 
 def vary_by_cookie(response: CookieTarget) -> None:
