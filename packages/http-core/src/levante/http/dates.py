@@ -31,13 +31,13 @@ def format_date(moment: datetime | float) -> str:
     `moment` is seconds since the epoch, or a datetime; a naive datetime is taken as UTC. Fractions of a second are
     cut off.
     """
-    if isinstance(moment, datetime):
-        parts = (moment.astimezone(UTC) if moment.tzinfo else moment).timetuple()
-    else:
-        parts = time.gmtime(moment)
+    if not isinstance(moment, datetime):
+        moment = datetime.fromtimestamp(int(moment), UTC)
+    elif moment.tzinfo is not None and moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
     return (
-        f"{DAYS[parts.tm_wday]}, {parts.tm_mday:02d} {MONTHS[parts.tm_mon - 1]} {parts.tm_year:04d} "
-        f"{parts.tm_hour:02d}:{parts.tm_min:02d}:{parts.tm_sec:02d} GMT"
+        f"{DAYS[moment.weekday()]}, {moment.day:02d} {MONTHS[moment.month - 1]} {moment.year:04d} "
+        f"{moment.hour:02d}:{moment.minute:02d}:{moment.second:02d} GMT"
     )
 
 
