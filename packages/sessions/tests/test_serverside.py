@@ -264,8 +264,15 @@ async def test_the_store_compares_before_it_sets(make_server_side, browser):
     assert record.version == 1
     write = {"seconds": 60, "replaces": handle}
     assert await store.put(handle, record._replace(version=2), expected=1, **write) is Outcome.WRITTEN
-    found = await store.put(handle, record._replace(version=2), expected=1, **write)
+    assert await store.put(handle, record._replace(version=2), expected=1, **write) is Outcome.WRITTEN  # repeated
+    found = await store.put(handle, record._replace(version=2, text="{}"), expected=1, **write)
     assert found == record._replace(version=2)
+    moved = handle_of("moved")
+    for _ in range(2):
+        put = store.put(moved, record._replace(version=3), seconds=60, replaces=handle, expected=2)
+        assert await put is Outcome.WRITTEN
+    assert await store.get(handle) is None
+    handle, write = moved, {"seconds": 60, "replaces": moved}
     await store.delete([handle])
     assert await store.put(handle, record, expected=1, **write) is Outcome.GONE
     assert await store.put(handle, record, expected=0, **write) is Outcome.WRITTEN

@@ -35,6 +35,8 @@ class MemoryStore(SessionStore):
     ) -> PutResult:
         found = self._alive(replaces)
         if expected is not None and expected != (0 if found is None else found.version):
+            if self._alive(handle) == record:
+                return Outcome.WRITTEN
             return Outcome.GONE if found is None else found
         await self.delete([replaces, handle])
         while len(self._entries) >= self._max_sessions:

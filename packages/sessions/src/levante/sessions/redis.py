@@ -20,6 +20,7 @@ from .store import Outcome, PutResult, SessionStore
 PREFIX: Final = "levante:sessions:"
 _FIELDS: Final = ("text", "created", "seen", "max_age", "user", "version")
 
+# A write that is there already has been made: its confirmation was lost with a connection, and it is sent again.
 # KEYS: where the record is, where it goes, its user's set.
 # ARGV: the version expected (or ""), milliseconds to live (0: for good), handle that goes, handle that comes, user,
 # the time by which index entries have ended, the time at which this one ends, then pairs of field and value.
@@ -27,6 +28,10 @@ _PUT: Final = """
 if ARGV[1] ~= '' then
   local version = redis.call('HGET', KEYS[1], 'version') or '0'
   if version ~= ARGV[1] then
+    local kept = redis.call('HMGET', KEYS[2], 'text', 'created', 'seen', 'max_age', 'user', 'version')
+    local same = true
+    for at = 1, 6 do same = same and kept[at] == ARGV[7 + 2 * at] end
+    if same then return 'written' end
     return redis.call('HMGET', KEYS[1], 'text', 'created', 'seen', 'max_age', 'user', 'version')
   end
 end

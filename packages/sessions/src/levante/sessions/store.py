@@ -32,7 +32,8 @@ class SessionStore(ABC):
         self, handle: Handle, record: Record, *, seconds: int | None, replaces: Handle, expected: int | None
     ) -> PutResult:
         """Write `record` for `seconds` (None: for good) if the one under `replaces` has version `expected` (0: if there
-        is none; None: in any case), which it takes the place of in one step. `record.version` is the new version."""
+        is none; None: in any case), which it takes the place of in one step. `record.version` is the new version. A
+        write that is repeated, because its confirmation was lost, is WRITTEN again."""
 
     @abstractmethod
     async def delete(self, handles: Iterable[Handle]) -> None:
