@@ -18,6 +18,7 @@ from levante.client import (
     ClientResponseError,
     ResponseTooLarge,
     download,
+    downloading,
 )
 
 pytestmark = pytest.mark.parity("U19")
@@ -275,6 +276,40 @@ async def test_a_part_that_is_a_link_is_refused(serve, session, tmp_path: Path) 
     with pytest.raises(OSError, match="symbolic"):
         await download(session, server.url, tmp_path / "f")
     assert (tmp_path / "victim").read_bytes() == b"mine"
+
+
+async def test_nothing_is_written_through_a_link(serve, session, tmp_path: Path) -> None:
+    (tmp_path / "victim").write_bytes(b"mine")
+    (tmp_path / "f.part.json").symlink_to(tmp_path / "victim")
+    server = await serve(Shelf())
+    await download(session, server.url, tmp_path / "f")
+    assert (tmp_path / "victim").read_bytes() == b"mine"
+    assert names(tmp_path) == ["f", "victim"]
+
+
+async def test_who_is_cancelled_twice_waits_for_the_file_all_the_same(
+    serve, session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    write = downloading._Part.write
+
+    def slow(part, data: bytes) -> None:
+        begun.set()
+        go_on.wait(10)
+        write(part, data)
+
+    monkeypatch.setattr(downloading._Part, "write", slow)
+    server = await serve(Shelf())
+    task = asyncio.ensure_future(download(session, server.url, tmp_path / "f"))
+    await asyncio.to_thread(begun.wait, 10)
+    for _ in range(3):
+        task.cancel()
+        await asyncio.wait([task], timeout=0.01)
+    assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert names(tmp_path) == ["f.part", "f.part.json"]
 
 
 async def test_files_are_written_off_the_loop(serve, session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,16 +75,15 @@ class _Part:
     def open(self, at: int, validator: str | None, *, keep_note: bool) -> None:
         """Open the part for writing behind its first `at` bytes, which become all of it. The note says what it is a
         part of, in its own time: it never speaks of bytes that are not there."""
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        self._file = os.fdopen(os.open(self.part, flags, 0o666), "r+b")
+        self._file = _open_own(self.part)
         self._file.truncate(at)
         self._file.seek(at)
         if keep_note:
             return
-        if validator is None:
-            self.note.unlink(missing_ok=True)
-        else:
-            self.note.write_text(json.dumps({"url": self._address, "validator": validator}))
+        self.note.unlink(missing_ok=True)
+        if validator is not None:
+            with _open_own(self.note) as note:
+                note.write(json.dumps({"url": self._address, "validator": validator}).encode())
 
     def write(self, data: bytes) -> None:
         if self._file is not None:
@@ -113,6 +112,13 @@ class _Part:
         self.note.unlink(missing_ok=True)
         if fsync and os.name == "posix":
             _sync(self.path.parent)
+
+
+def _open_own(path: Path) -> BinaryIO:
+    """The file at `path`, made where it is missing. OSError for a link: somebody else put it there, for us to write
+    where they may not."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(path, flags, 0o666), "r+b")
 
 
 def _sync(path: Path) -> None:
@@ -156,9 +162,9 @@ class _Download:
     async def _take(self, response: ClientResponse, *, at: int, total: int | None) -> None:
         if hdrs.CONTENT_ENCODING in response.headers:
             total = None  # how large it is decoded, nobody says
-        await _in_thread(self.part.open, at, strong_validator(response.headers), keep_note=at > 0)
-        self.size = self.resumed = at
         try:
+            await _in_thread(self.part.open, at, strong_validator(response.headers), keep_note=at > 0)
+            self.size = self.resumed = at
             await self._copy(response, total)
         finally:
             await _in_thread(self.part.close)
@@ -210,8 +216,11 @@ async def _in_thread(work: Callable[..., T], *args: Any, **options: Any) -> T:  
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait((running,))
+        while not running.done():
+            with contextlib.suppress(asyncio.CancelledError):  # again: the file is held all the same
+                await asyncio.wait((running,))
+        if not running.cancelled():
+            running.exception()  # nobody asks for it any more
         raise
 
 

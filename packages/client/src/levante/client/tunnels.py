@@ -132,7 +132,7 @@ class Talk(asyncio.Protocol):
         if not self._done.done():
             error = ConnectionResetError(None, "the proxy hung up in the middle of the dialogue")
             error.__cause__ = exc
-            self._done.set_exception(error)
+            self._fail(error)
 
     async def finish(self) -> asyncio.Transport:
         """The transport, once the tunnel stands. TimeoutError after DIALOGUE_TIMEOUT."""
@@ -146,8 +146,10 @@ class Talk(asyncio.Protocol):
         """Drop the connection."""
         if self._transport is not None:
             self._transport.abort()
-        if self._done.done() and not self._done.cancelled():
-            self._done.exception()  # whoever waited for it has gone
+
+    def _fail(self, error: Exception) -> None:
+        self._done.set_exception(error)
+        self._done.exception()  # it is no news where whoever would wait for it has gone
 
     def _advance(self, step: Any) -> None:  # Any: a callable without arguments that returns bytes
         transport = self._transport
@@ -156,7 +158,7 @@ class Talk(asyncio.Protocol):
         try:
             answer = step()
         except Exception as exc:  # noqa: BLE001 - every one of them goes to whoever awaits finish()
-            self._done.set_exception(exc)
+            self._fail(exc)
             transport.abort()
             return
         if answer:
