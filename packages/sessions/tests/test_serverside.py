@@ -224,6 +224,7 @@ async def test_who_logs_out_or_in_as_somebody_else_leaves_the_list(make_server_s
     await visitor.save(session)
     session = await visitor.load()
     session.user = "bob"
+    session["n"] = 2
     await visitor.save(session)
     assert await visitor.storage.sessions_of("ann") == []
     assert len(await visitor.storage.sessions_of("bob")) == 1
@@ -231,7 +232,7 @@ async def test_who_logs_out_or_in_as_somebody_else_leaves_the_list(make_server_s
     session.user = None
     await visitor.save(session)
     assert await visitor.storage.sessions_of("bob") == []
-    assert dict(await visitor.load()) == {"n": 1}
+    assert dict(await visitor.load()) == {"n": 2}
 
 
 @pytest.mark.parametrize("user", ["", "x" * 256, "é" * 128])

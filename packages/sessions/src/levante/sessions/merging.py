@@ -2,9 +2,9 @@
 is told key by key, at the top level only: that is the grain at which handlers think of a session."""
 
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Self
 
-_ABSENT: Final = object()
+from . import payload
 
 Data = dict[str, Any]  # Any: plain JSON
 
@@ -19,7 +19,7 @@ class Changes:
 
     @classmethod
     def between(cls, before: Data, after: Data, *, everything: bool = False) -> Self:
-        put = {key: value for key, value in after.items() if before.get(key, _ABSENT) != value}
+        put = {key: value for key, value in after.items() if key not in before or _differ(before[key], value)}
         return cls(put, frozenset(before.keys() - after.keys()), everything)
 
     def applied_to(self, data: Data) -> Data:
@@ -27,3 +27,8 @@ class Changes:
         if self.everything:
             return dict(self.put)
         return {key: value for key, value in data.items() if key not in self.deleted} | self.put
+
+
+def _differ(before: Any, after: Any) -> bool:  # Any: plain JSON
+    # To Python 1, 1.0 and True are equal.
+    return bool(before != after) or payload.dumps(before) != payload.dumps(after)

@@ -140,8 +140,10 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
     @property
     def user(self) -> str | None:
         """Whose session it is, by the id that the application knows the user by; None while nobody has logged in.
-        Setting another renews the session (fixation), and storages that can list and end a user's sessions go by it.
-        At most 255 bytes of UTF-8 (ValueError)."""
+        Set it where somebody has proved who he is, and nowhere else: it is a login, holds whatever became of the
+        session meanwhile, and renews it (fixation). What the session of another user held is dropped, so that nobody
+        finds it; None keeps the data, a logout is invalidate(). Storages that can list and end a user's sessions go
+        by it. At most 255 bytes of UTF-8 (ValueError)."""
         return self._user
 
     @user.setter
@@ -149,10 +151,12 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
         if user is not None and not 0 < len(user.encode()) <= MAX_USER:
             raise ValueError(f"a user's id has 1 to {MAX_USER} bytes of UTF-8, got {len(user.encode())}")
         self._touch("the user was set")
-        if user != self._user:
+        if user is not None and self._user not in (None, user):
+            self._drop()
+        if user is not None or self._user is not None:
             self._restart()
-        self._user = user
         self._bound = user is not None
+        self._user = user
 
     def changed(self) -> None:
         """Have the session saved even if its data stays the same: its idle lifetime starts anew."""
@@ -162,8 +166,8 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
         """Drop all data: the cookie is deleted with this response. What is set afterwards begins a session with a new
         identity."""
         self._touch("the session was invalidated")
-        self._data.clear()
-        self._user, self._bound, self._wiped = None, False, True
+        self._drop()
+        self._user, self._bound = None, False
         self._restart()
 
     def renew(self) -> None:
@@ -171,6 +175,11 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
         fixation)."""
         self._touch("the session was renewed")
         self._restart()
+
+    def rebind(self) -> None:
+        """Renew it as the one session that outlives the end of all its user's: it counts as a login."""
+        self.renew()
+        self._bound = self._user is not None
 
     def set_new_identity(self, identity: str) -> None:
         """Choose the identity of a new session, 32 lower-case hexadecimal digits (ValueError). RuntimeError for a
@@ -283,6 +292,11 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
         if self._frozen:
             raise SessionWriteTooLate(what)
         self._dirty = True
+
+    def _drop(self) -> None:
+        self._data.clear()
+        self._max_age = None
+        self._wiped = True
 
     def _restart(self) -> None:
         self._identity = new_identity()
