@@ -177,7 +177,7 @@ async def test_a_sibling_that_has_just_become_a_link(
     (tmp_path / "secret").write_text("secret")
     path.with_name("data.txt.gz").symlink_to(tmp_path / "secret")
     monkeypatch.setattr("levante.web.files.find_siblings", lambda _: ["gzip"])
-    assert (await served.get("/", Accept_Encoding="gzip")).status == 403
+    assert (await served.get("/", Accept_Encoding="gzip")).status == 404
 
 
 @pytest.mark.parity("S38", "V13")
@@ -185,9 +185,9 @@ def test_a_sibling_that_becomes_a_link_while_it_is_opened(tmp_path: Path) -> Non
     (tmp_path / "secret").touch()
     link = tmp_path / "file.gz"
     link.symlink_to(tmp_path / "secret")
-    with pytest.raises(PermissionError):
+    with pytest.raises(FileNotFoundError, match="is a link"):
         open_regular(link, follow=False)
-    with pytest.raises(OSError, match="symbolic"):
+    with pytest.raises(FileNotFoundError, match="is a link"):
         open(link, "rb", opener=_open_no_link)  # noqa: SIM115  # nothing is opened
     file, _ = open_regular(link)
     file.close()

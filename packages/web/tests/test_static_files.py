@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from levante import web
-from levante.web import files
+from levante.web import files, regular_files
 
 
 @pytest.fixture
@@ -144,6 +144,29 @@ async def test_links(serve: Any, root: Path) -> None:
     served = await serving(serve, root, break_symlink_sandbox=True)
     assert (await served.get("/static/outside")).text == "SECRET"
     assert (await served.get("/static/..%2fsecret")).status == 404
+
+
+@pytest.mark.hardening("S21")
+@pytest.mark.parametrize("moment", ["before it is looked at", "before it is opened"])
+async def test_a_file_that_becomes_a_link_on_the_way(
+    serve: Any, root: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """What was resolved and found inside is swapped for a link to the outside before it is opened."""
+    page, served = root / "sub" / "page.html", await serving(serve, root)
+    module, name = (files, "open_regular") if moment == "before it is looked at" else (regular_files, "_open_at_once")
+    original = getattr(module, name)
+
+    def swap_then_open(*args: Any, **options: Any) -> Any:
+        page.unlink()
+        page.symlink_to(root.parent / "secret")
+        return original(*args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, name, swap_then_open)
+        answer = await served.get("/static/sub/page.html")
+    assert answer.status == 404
+    assert "SECRET" not in answer.text
+    assert (await served.get("/static/sub/page.html")).status == 404
 
 
 @pytest.mark.parity("S14")

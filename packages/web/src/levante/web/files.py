@@ -102,10 +102,11 @@ class FileResponse(StreamResponse):
     Several ranges come as multipart/byteranges, merged where they overlap; a Range in a unit other than bytes is
     ignored. The entity tag is made of modification time and size, which costs nothing, or with `content_etag` of a hash
     of the content: then machines with the same file agree on it, however old their copies are. A sibling `name.br`,
-    `name.zst` or `name.gz` is sent to clients that prefer it.
+    `name.zst` or `name.gz` is sent to clients that prefer it. With `follow_links=False` a path that has become a link
+    is not found: for one that was resolved and judged before.
     """
 
-    __slots__ = ("_chunk_size", "_content_etag", "_path", "_read")
+    __slots__ = ("_chunk_size", "_content_etag", "_follow_links", "_path", "_read")
 
     def __init__(
         self,
@@ -116,11 +117,13 @@ class FileResponse(StreamResponse):
         reason: str | None = None,
         headers: "LooseHeaders | None" = None,
         content_etag: bool = False,
+        follow_links: bool = True,
     ) -> None:
         super().__init__(status=status, reason=reason, headers=headers)
         self._path = Path(path)
         self._chunk_size = chunk_size
         self._content_etag = content_etag
+        self._follow_links = follow_links
         self._read: OpenFile | None = None
 
     def read_ahead(self, accept_encoding: str | None) -> None:
@@ -163,7 +166,7 @@ class FileResponse(StreamResponse):
         if coding not in siblings or "Content-Encoding" in self.headers:
             coding = None
         path = self._path if coding is None else self._path.with_name(self._path.name + PRECOMPRESSED[coding])
-        file, info = open_regular(path, follow=coding is None)
+        file, info = open_regular(path, follow=self._follow_links and coding is None)
         if siblings:
             vary_by_coding(self.headers)
         modified = datetime.fromtimestamp(info.st_mtime_ns // 1_000_000_000, UTC)

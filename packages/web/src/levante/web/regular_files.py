@@ -1,5 +1,6 @@
 """Opening files to be served: only regular ones, and without ever waiting for what is none."""
 
+import errno
 import os
 import stat
 from io import BufferedReader
@@ -7,10 +8,13 @@ from pathlib import Path
 
 
 def open_regular(path: Path, *, follow: bool = True) -> tuple[BufferedReader, os.stat_result]:
-    """Open a file without waiting for a writer of a fifo, and not through a link unless `follow`. Raises OSError, and
-    PermissionError for what is no regular file.
+    """Open a file without waiting for a writer of a fifo. Raises OSError, PermissionError for what is no regular file,
+    and FileNotFoundError for a link unless `follow`.
     """
-    if not stat.S_ISREG(path.stat(follow_symlinks=follow).st_mode):
+    mode = path.stat(follow_symlinks=follow).st_mode
+    if stat.S_ISLNK(mode):
+        raise FileNotFoundError(f"{path} is a link")
+    if not stat.S_ISREG(mode):
         raise PermissionError(f"{path} is no regular file")
     opener = _open_at_once if follow else _open_no_link
     file = open(path, "rb", opener=opener)  # noqa: SIM115  # handed on; pathlib takes no opener
@@ -26,4 +30,9 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def _open_no_link(path: str, flags: int) -> int:
-    return _open_at_once(path, flags | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        return _open_at_once(path, flags | getattr(os, "O_NOFOLLOW", 0))
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # it has become one since it was looked at
+            raise FileNotFoundError(f"{path} is a link") from error
+        raise

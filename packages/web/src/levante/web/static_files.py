@@ -217,7 +217,9 @@ class StaticResource(PrefixResource):
         version: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> FileResponse:
-        response = FileResponse(path, self._chunk_size, headers=headers, content_etag=self._content_etag)
+        response = FileResponse(
+            path, self._chunk_size, headers=headers, content_etag=self._content_etag, follow_links=False
+        )
         response.read_ahead(asked.accepts)
         cache_control = self._caching.header(filename.rpartition("/")[2], path, version)
         if cache_control is not None:
