@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
+from redis import Redis
 
-from levante.sessions import EncryptedCookieStorage, MemoryRevocations, SignedCookieStorage
+from levante.sessions import EncryptedCookieStorage, MemoryRevocations, SessionConflict, SignedCookieStorage
 from levante.sessions.redis import RedisRevocations
 
 
@@ -141,3 +142,91 @@ async def test_a_generation_is_later_than_any_before(revocations):
     first = await revocations.generation("ann")
     await revocations.revoke_user("ann", 100)
     assert await revocations.generation("ann") > first > 1_700_000_000_000
+
+
+@pytest.mark.hardening("S7")
+async def test_a_renewal_under_way_ends_with_all_others(storage, browser):
+    visitor = browser(storage)
+    await log_in(visitor, "ann", n=1)
+    late = await visitor.load()
+    await storage.revoke_user("ann")
+    late.renew()
+    await visitor.save(late)
+    assert await is_ended(browser, storage, visitor.cookies)
+
+
+@pytest.mark.hardening("S7")
+@pytest.mark.parametrize("how", ["logout", "renew"])
+async def test_a_renewal_under_way_does_not_bring_back_what_ended(storage, browser, how):
+    visitor = browser(storage)
+    await log_in(visitor, "ann", n=1)
+    copy = list(visitor.cookies)
+    first, late = await visitor.load(), await visitor.load()
+    if how == "logout":
+        first.invalidate()
+    else:
+        first.renew()
+    late.renew()
+    await visitor.save(first)
+    with pytest.raises(SessionConflict) as caught:
+        await browser(storage, *copy).save(late)
+    assert caught.value.ended
+    assert (how == "logout") == await is_ended(browser, storage, visitor.cookies)
+
+
+@pytest.mark.parametrize("how", ["login", "invalidate"])
+async def test_what_depends_on_nothing_before_may_come_twice(storage, browser, how):
+    visitor = browser(storage)
+    await visitor.visit(n=1)
+    copies = [browser(storage, *visitor.cookies) for _ in range(2)]
+    sessions = [await copy.load() for copy in copies]
+    for session in sessions:
+        if how == "login":
+            session.user = "ann"
+        else:
+            session.invalidate()
+            session["n"] = 2
+    for copy, session in zip(copies, sessions, strict=True):
+        await copy.save(session)
+        assert not await is_ended(browser, storage, copy.cookies)
+
+
+async def test_the_answer_of_an_outer_middleware_is_no_second_renewal(storage, browser):
+    visitor = browser(storage)
+    await visitor.visit(n=1)
+    session = await visitor.load()
+    session.renew()
+    copy = browser(storage, *visitor.cookies)
+    await copy.save(session)
+    await visitor.save(session)
+    assert not await is_ended(browser, storage, visitor.cookies)
+
+
+@pytest.mark.hardening("S7")
+async def test_sessions_without_end_stay_ended(keys, browser, revocations, clock, redis_url):
+    storage = SignedCookieStorage(keys, clock=clock, revocations=revocations, max_age=None, idle_timeout=None)
+    one, other = browser(storage), browser(storage)
+    for visitor in (one, other):
+        await log_in(visitor, "ann")
+    copy = list(one.cookies)
+    session = await one.load()
+    session.invalidate()
+    await one.save(session)
+    await storage.revoke_user("ann")
+    if isinstance(revocations, RedisRevocations):
+        with Redis.from_url(redis_url) as client:
+            names = client.keys("*")
+            assert [client.ttl(name) for name in names] == [-1] * 2
+    else:
+        assert "1 sessions and 1 users" in repr(revocations)
+    assert await is_ended(browser, storage, copy)
+    assert await is_ended(browser, storage, other.cookies)
+
+
+async def test_a_revocation_lasts_as_long_as_the_longest_copy(revocations):
+    assert await revocations.revoke("a" * 64, 1)
+    assert not await revocations.revoke("a" * 64, 100)
+    await asyncio.sleep(1.1)
+    await revocations.revoke("b" * 64, 100)
+    assert await revocations.is_revoked("a" * 64, None, 0)
+    assert not await revocations.revoke("a" * 64, None)

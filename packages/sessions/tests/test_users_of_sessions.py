@@ -71,3 +71,17 @@ def test_what_python_takes_for_equal_is_a_change(before, after):
     changes = Changes.between({"k": before, "l": 2}, {"k": after, "l": 2})
     assert list(changes.put) == ["k"]
     assert repr(changes.applied_to({"k": before, "m": 3})) == repr({"k": after, "m": 3})
+
+
+@pytest.mark.hardening("S7")
+async def test_a_logout_that_comes_twice_is_no_conflict(make_table, browser):
+    visitor = browser(make_table())
+    await log_in(visitor, "ann", n=1)
+    copies = [browser(visitor.storage, *visitor.cookies) for _ in range(2)]
+    sessions = [await copy.load() for copy in copies]
+    for copy, session in zip(copies, sessions, strict=True):
+        session.invalidate()
+        session["flash"] = "bye"
+        await copy.save(session)
+        assert dict(await copy.load()) == {"flash": "bye"}
+    assert (await visitor.load()).new

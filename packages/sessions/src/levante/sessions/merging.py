@@ -11,21 +11,18 @@ Data = dict[str, Any]  # Any: plain JSON
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Keys that were set, with their values, and keys that were deleted; `everything`: all that was there went."""
+    """Keys that were set, with their values, and keys that were deleted."""
 
     put: Data
     deleted: frozenset[str]
-    everything: bool = False
 
     @classmethod
-    def between(cls, before: Data, after: Data, *, everything: bool = False) -> Self:
+    def between(cls, before: Data, after: Data) -> Self:
         put = {key: value for key, value in after.items() if key not in before or _differ(before[key], value)}
-        return cls(put, frozenset(before.keys() - after.keys()), everything)
+        return cls(put, frozenset(before.keys() - after.keys()))
 
     def applied_to(self, data: Data) -> Data:
         """`data` with the changes made; `data` itself stays as it is."""
-        if self.everything:
-            return dict(self.put)
         return {key: value for key, value in data.items() if key not in self.deleted} | self.put
 
 

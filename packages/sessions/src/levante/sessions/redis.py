@@ -4,6 +4,7 @@ to its new handle in the same step. Needs the extra `redis`. For one Redis, or o
 the keys of a script would have to live on one node, and these do not."""
 
 import hashlib
+import secrets
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Unpack
@@ -14,6 +15,7 @@ from .records import Handle, Record
 from .redis_link import PATIENCE, RedisLink, text
 from .revocations import Revocations
 from .serverside import Conflict, Outage, ServerSideStorage
+from .session import IDENTITY_BYTES
 from .storage import StorageOptions
 from .store import Outcome, PutResult, SessionStore
 
@@ -50,10 +52,22 @@ end
 return 'written'
 """
 
-# KEYS: the user's generation. ARGV: the time in milliseconds, milliseconds to live.
+# KEYS: the revoked session. ARGV: a word of who revokes it, milliseconds to live (0: for good).
+_REVOKE: Final = """
+local before = redis.call('GET', KEYS[1])
+local left = redis.call('PTTL', KEYS[1])
+local lives = tonumber(ARGV[2])
+if not before then redis.call('SET', KEYS[1], ARGV[1]) end
+if lives == 0 then redis.call('PERSIST', KEYS[1])
+elseif left ~= -1 and left < lives then redis.call('PEXPIRE', KEYS[1], lives) end
+return before
+"""
+
+# KEYS: the user's generation. ARGV: the time in milliseconds, milliseconds to live (0: for good).
 _REVOKE_USER: Final = """
 local before = tonumber(redis.call('GET', KEYS[1]) or '0')
-redis.call('SET', KEYS[1], string.format('%.0f', math.max(before + 1, tonumber(ARGV[1]))), 'PX', ARGV[2])
+redis.call('SET', KEYS[1], string.format('%.0f', math.max(before + 1, tonumber(ARGV[1]))))
+if ARGV[2] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 """
 
 
@@ -143,6 +157,7 @@ class RedisRevocations(Revocations):
     def __init__(self, redis: "Redis | str", *, prefix: str = PREFIX, patience: float = PATIENCE) -> None:
         self._link = RedisLink(redis, patience=patience)
         self._prefix = prefix
+        self._revoke = self._link.client.register_script(_REVOKE)
         self._revoke_user = self._link.client.register_script(_REVOKE_USER)
 
     def __repr__(self) -> str:
@@ -153,14 +168,18 @@ class RedisRevocations(Revocations):
         answer = await self._link.ask(lambda: self._link.client.mget(keys))
         return answer[0] is not None or any(int(newest) > generation for newest in answer[1:] if newest is not None)
 
-    async def revoke(self, handle: Handle, seconds: int) -> None:
-        await self._link.ask(lambda: self._link.client.set(self._session_key(handle), 1, ex=seconds))
+    async def revoke(self, handle: Handle, seconds: int | None) -> bool:
+        mine = secrets.token_hex(IDENTITY_BYTES)
+        arguments: list[str | int] = [mine, 0 if seconds is None else seconds * 1000]
+        before = await self._link.ask(lambda: self._revoke(keys=[self._session_key(handle)], args=arguments))
+        # Our own word is there before us if the connection broke and the command was sent again.
+        return before is None or text(before) == mine
 
     async def generation(self, user: str) -> int:
         return int(await self._link.ask(lambda: self._link.client.get(self._user_key(user))) or 0)
 
-    async def revoke_user(self, user: str, seconds: int) -> None:
-        arguments = [_milliseconds(), seconds * 1000]
+    async def revoke_user(self, user: str, seconds: int | None) -> None:
+        arguments = [_milliseconds(), 0 if seconds is None else seconds * 1000]
         await self._link.ask(lambda: self._revoke_user(keys=[self._user_key(user)], args=arguments))
 
     async def close(self) -> None:

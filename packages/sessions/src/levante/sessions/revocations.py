@@ -19,16 +19,18 @@ class Revocations(ABC):
         """Whether the session, or all of its user's from this generation, have ended."""
 
     @abstractmethod
-    async def revoke(self, handle: Handle, seconds: int) -> None:
-        """End one session. It need not be remembered for longer than `seconds`: it has expired then."""
+    async def revoke(self, handle: Handle, seconds: int | None) -> bool:
+        """End one session, and say whether it had not ended before: of two requests that end it, one is told so. It
+        need not be remembered for longer than `seconds` (None: for good): it has expired then."""
 
     @abstractmethod
     async def generation(self, user: str) -> int:
         """The generation that a login of `user` gets now."""
 
     @abstractmethod
-    async def revoke_user(self, user: str, seconds: int) -> None:
-        """Begin a new generation: sessions of `user` from before have ended. None lives longer than `seconds`."""
+    async def revoke_user(self, user: str, seconds: int | None) -> None:
+        """Begin a new generation: sessions of `user` from before have ended. None of them lives longer than `seconds`
+        (None: they know no end)."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -48,16 +50,18 @@ class MemoryRevocations(Revocations):
     async def is_revoked(self, handle: Handle, user: str | None, generation: int) -> bool:
         return handle in self._sessions or (user is not None and generation < await self.generation(user))
 
-    async def revoke(self, handle: Handle, seconds: int) -> None:
+    async def revoke(self, handle: Handle, seconds: int | None) -> bool:
         self._forget()
-        self._sessions[handle] = time.monotonic() + seconds
+        first = handle not in self._sessions
+        self._sessions[handle] = max(_end(seconds), self._sessions.get(handle, 0))
+        return first
 
     async def generation(self, user: str) -> int:
         return self._users.get(user, (0, math.inf))[0]
 
-    async def revoke_user(self, user: str, seconds: int) -> None:
+    async def revoke_user(self, user: str, seconds: int | None) -> None:
         self._forget()
-        self._users[user] = next_generation(await self.generation(user)), time.monotonic() + seconds
+        self._users[user] = next_generation(await self.generation(user)), _end(seconds)
 
     async def close(self) -> None:
         self._sessions.clear()
@@ -67,6 +71,10 @@ class MemoryRevocations(Revocations):
         now = time.monotonic()
         self._sessions = {handle: end for handle, end in self._sessions.items() if now < end}
         self._users = {user: entry for user, entry in self._users.items() if now < entry[1]}
+
+
+def _end(seconds: int | None) -> float:
+    return math.inf if seconds is None else time.monotonic() + seconds
 
 
 def next_generation(generation: int) -> int:

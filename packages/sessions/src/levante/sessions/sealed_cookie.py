@@ -10,18 +10,18 @@ unless a list of revocations is kept on a server."""
 
 import contextlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final, Unpack
 
 from . import payload
 from .cookie import MAX_COOKIE, CookieSource, CookieTarget
-from .errors import SealRejected
+from .errors import SealRejected, SessionConflict
 from .legacy import LegacyCookies
 from .records import Record, handle_of
 from .revocations import Revocations
 from .session import IDENTITY_BYTES, MAX_LIFETIME, Session
 from .signing import Keys, Sealer
-from .storage import AbstractStorage, Action, StorageOptions
+from .storage import FUTURE_TOLERANCE, AbstractStorage, Action, StorageOptions
 
 _HEAD: Final = struct.Struct(f">QQI{IDENTITY_BYTES}sQB")
 
@@ -83,8 +83,9 @@ class SealedCookieStorage(AbstractStorage):
         self.save_cookie(response, value, max_age=self.remaining(session))
         for legacy in self._legacy:
             legacy.delete(request, response)
-        if action is Action.DELETE or session.identity != session.loaded_as:
-            await self._revoke_presented(request)
+        if not session.stored and (action is Action.DELETE or session.identity != session.loaded_as):
+            await self._revoke_presented(request, session, ends=action is Action.DELETE)
+            session.mark_stored()
 
     def plan(self, request: CookieSource, session: Session) -> Action:
         action = super().plan(request, session)
@@ -98,8 +99,8 @@ class SealedCookieStorage(AbstractStorage):
         if self._revocations is None:
             raise RuntimeError("cookies cannot be revoked without a list on a server: give the storage revocations=")
         if keep is not None:
-            keep.renew()  # before anything is revoked: it raises where it is too late
-        await self._revocations.revoke_user(user, MAX_LIFETIME)
+            keep.rebind()  # before anything is revoked: it raises where it is too late
+        await self._revocations.revoke_user(user, None if self.max_age is None else MAX_LIFETIME + FUTURE_TOLERANCE)
 
     async def _check_revoked(self, session: Session) -> None:
         if self._revocations is not None:
@@ -108,22 +109,29 @@ class SealedCookieStorage(AbstractStorage):
                 raise SealRejected("revoked")
 
     async def _generation(self, session: Session) -> int:
-        """The generation to seal the session with: at a login and each renewal the newest."""
-        loaded = session.loaded
-        if loaded is not None and session.identity == session.loaded_as:
-            return loaded.generation
-        if self._revocations is None or session.user is None:
-            return 0
-        return await self._revocations.generation(session.user)
+        """The generation to seal the session with: the newest at a login, and only then. All of the user's sessions may
+        have ended while this request was under way; one that was merely renewed has ended with them."""
+        if session.bound and session.user is not None:
+            return 0 if self._revocations is None else await self._revocations.generation(session.user)
+        return 0 if session.loaded is None else session.loaded.generation
 
-    async def _revoke_presented(self, request: CookieSource) -> None:
-        """End what the request came with: it was logged out, renewed or replaced."""
+    async def _revoke_presented(self, request: CookieSource, session: Session, *, ends: bool) -> None:
+        """End what the request came with: it was logged out, renewed or replaced. Raises SessionConflict when the
+        session was to go on, and another request has ended it meanwhile."""
         if self._revocations is None:
             return
+        for presented in self._presented(request):
+            lasts = self.remaining(presented)
+            first = await self._revocations.revoke(
+                handle_of(presented.identity), None if lasts is None else lasts + FUTURE_TOLERANCE
+            )
+            if not (first or ends or session.fresh) and presented.identity == session.loaded_as:
+                raise SessionConflict(ended=True)
+
+    def _presented(self, request: CookieSource) -> Iterator[Session]:
         for value in self.cookie.values(request):
             with contextlib.suppress(SealRejected):
-                session, _ = self._open(value)
-                await self._revocations.revoke(handle_of(session.identity), self.remaining(session) or MAX_LIFETIME)
+                yield self._open(value)[0]
 
     def _adopted(self, request: CookieSource) -> Session | None:
         """A session found in a cookie of aiohttp-session, to be written in ours."""

@@ -133,6 +133,6 @@ class ServerSideStorage(AbstractStorage):
             Record(session.text, session.created, int(self.clock()), session.max_age, session.user, version + 1),
             seconds=self.lifetime(session),
             replaces=handle if session.loaded_as is None else handle_of(session.loaded_as),
-            # A login does not depend on what was there before: it may come twice, and both times it holds.
-            expected=None if session.bound else version,
+            # What does not depend on the one before may come twice, and both times it holds.
+            expected=None if session.fresh else version,
         )

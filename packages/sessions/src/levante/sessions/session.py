@@ -215,8 +215,14 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
 
     @property
     def bound(self) -> bool:
-        """Whether a user was set during this request: a login, which depends on nothing from before."""
+        """Whether a user was set during this request: a login."""
         return self._bound
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it depends on nothing from before: a user has logged in, or all was dropped. It holds whatever became
+        of the session that the request presented."""
+        return self._bound or self._wiped
 
     @property
     def stored(self) -> bool:
@@ -234,9 +240,9 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
 
     def rebase(self, record: Record, decode: Callable[[str], dict[str, Any]]) -> None:
         """Put this request's changes on top of `record`, which another request saved meanwhile: of a key that both
-        changed, this request's value holds. What `invalidate()` forgot stays forgotten."""
+        changed, this request's value holds."""
         before = decode(self._baseline) if self._baseline is not None else {}
-        changes = Changes.between(before, decode(self._text), everything=self._wiped)
+        changes = Changes.between(before, decode(self._text))
         self._data.clear()
         self._data.update(changes.applied_to(decode(record.text)))
         if self._identity == self._loaded_as:
