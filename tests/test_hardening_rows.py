@@ -1,6 +1,6 @@
 """No row of the hardening catalogue is without a test: the requests (H), the forms and cookies (M), the responses (C),
-the WebSockets (W, but for those over HTTP/2, which is not there yet) and the faults from outside (X), whose names stand
-in hardening_rows.txt.
+the WebSockets (W, but for those over HTTP/2, which is not there yet), the faults from outside (X) and the sessions (S),
+whose names stand in hardening_rows.txt.
 
 The marks are read from the source of the tests. A row is found in `hardening("H01")`, in the literal behind a name in
 `hardening(*ROWS)`, and in the first column of the tables in `cases/` that a test module names whose marks are computed.
@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = (Path(__file__).parent / "hardening_rows.txt").read_text().split()
-ROW = re.compile(r"[HMCW][0-9]{2}[a-z]?|X[0-9]{1,2}")
+ROW = re.compile(r"[HMCW][0-9]{2}[a-z]?|[SX][0-9]{1,2}")
 
 
 def modules() -> Iterator[Path]:
