@@ -17,7 +17,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = (Path(__file__).parent / "hardening_rows.txt").read_text().split()
-ROW = re.compile(r"[HMCW][0-9]{2}[a-z]?|[SX][0-9]{1,2}")
+# The S rows end at 22: in the tables of tests stand names of the parity table as well, which has more of them.
+ROW = re.compile(r"[HMCW][0-9]{2}[a-z]?|X[0-9]{1,2}|S(?:[1-9]|1[0-9]|2[0-2])")
 
 
 def modules() -> Iterator[Path]:
