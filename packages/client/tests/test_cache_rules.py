@@ -224,7 +224,7 @@ def test_a_304_makes_it_new() -> None:
     update = fields(
         "Cache-Control: max-age=60", "Content-Type: x/y", "X: new", "Connection: close", "Content-Length: 0"
     )
-    fresh = rules.freshened(head, update, requested_at=NOW + 100, received_at=NOW + 101)
+    fresh = rules.freshened(head, fields(), update, requested_at=NOW + 100, received_at=NOW + 101)
     assert dict(fresh.fields) == {
         "Cache-Control": "max-age=60", "Content-Type": "a/b", "X": "new", "Content-Length": "7"
     }  # fmt: skip

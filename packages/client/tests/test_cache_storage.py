@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,16 +62,16 @@ async def test_put_find_remove(make) -> None:
 
 
 async def test_what_was_not_used_for_longest_goes_first(make) -> None:
-    storage = make(5000)
+    storage = make(13_000)
     for key in "abc":
-        await storage.put(key, entry(b"x" * 1200))
+        await storage.put(key, entry(b"x" * 3000))
     assert await body_of(storage, "a") is not None
-    await storage.put("d", entry(b"x" * 1200))
+    await storage.put("d", entry(b"x" * 3000))
     assert await body_of(storage, "a") is not None
-    await storage.put("e", entry(b"x" * 1200))
+    await storage.put("e", entry(b"x" * 3000))
     assert await body_of(storage, "b") is None
-    assert storage.size <= 5000
-    await storage.put("huge", entry(b"x" * 6000))
+    assert storage.size <= 13_000
+    await storage.put("huge", entry(b"x" * 13_000))
     assert await body_of(storage, "huge") is None
     assert await body_of(storage, "a") is not None, "it pushed nobody out"
 
@@ -119,11 +120,66 @@ async def test_what_cannot_be_read_exactly_is_not_there(tmp_path: Path, caplog) 
     await broken(lambda file: file.write_bytes(file.read_bytes() + b"x"))
     await broken(lambda file: file.write_bytes(b""))
     await broken(lambda file: file.write_bytes(b"\xff\xfe{"))
-    await broken(lambda file: file.write_bytes(b'{"format": 1, "key": "a", "size": 4, "head": "{}"}\nbody'))
+    await broken(lambda file: file.write_bytes(b'{"format": 2, "key": "a", "head": "{}", "digest": ""}\nbody'))
+    assert list(tmp_path.iterdir()) == []
+    await broken(lambda file: file.write_bytes(file.read_bytes().replace(b'"format": 2', b'"format": 1')))
+    await broken(lambda file: file.write_bytes(file.read_bytes().replace(b"body", b"bode")))
+    await broken(lambda file: file.write_bytes(bytes(file.stat().st_size)))
+    await broken(lambda file: file.write_bytes(file.read_bytes().replace(b": 200", b": 201")))
     assert list(tmp_path.iterdir()) == []
     assert "is no entry" in caplog.text
     await broken(lambda file: file.unlink())
     await broken(lambda file: file.write_bytes(file.read_bytes().replace(b'"key": "a"', b'"key": "b"')))
+
+
+async def test_no_bit_of_a_file_can_change_unseen(tmp_path: Path) -> None:
+    good = entry(b"the body", url="http://h/")
+    storage = DiskStorage(tmp_path)
+    await storage.put("a", good)
+    (file,) = tmp_path.iterdir()
+    data = file.read_bytes()
+    for position in range(len(data)):
+        changed = bytearray(data)
+        changed[position] ^= 1
+        file.write_bytes(changed)
+        assert await DiskStorage(tmp_path).find("a", anything) in (None, good)
+
+
+async def test_what_another_process_takes_away_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await DiskStorage(tmp_path).put("a", entry())
+    vanishing = tmp_path / "gone.part"
+    vanishing.write_bytes(b"half")
+    scan = os.scandir
+
+    class Files(list[Any]):
+        def __enter__(self) -> "Files":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    def racing(folder: Path) -> Files:
+        with scan(folder) as files:
+            found = Files(files)
+        vanishing.unlink()
+        return found
+
+    monkeypatch.setattr(os, "scandir", racing)
+    assert await body_of(DiskStorage(tmp_path), "a") == b"body"
+
+
+@pytest.mark.parametrize("moment", [float("inf"), float("nan"), -float("inf"), 10**400])
+def test_no_time_at_all(moment: float) -> None:
+    head = replace(entry().head, received_at=moment)
+    with pytest.raises(ValueError, match="wrong type"):
+        StoredHead.from_json(head.to_json())
+
+
+async def test_entries_without_a_body_fill_it_too() -> None:
+    storage = MemoryStorage(100_000)
+    for number in range(1000):
+        await storage.put(str(number), entry(b"", url="http://h/" + "x" * number))
+    assert len(storage) < 100
 
 
 async def test_a_crash_leaves_nothing_that_stays(tmp_path: Path) -> None:

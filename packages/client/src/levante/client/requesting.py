@@ -269,7 +269,11 @@ def _handler(options: SendOptions, args: Arguments, defaults: Defaults, *, timeo
     handler = resilient(last, defaults.resilience, retry=args.retry, timeout=timeout, trace=options.trace)
     if defaults.cache is not None:
         reading = Reading(
-            options.auto_decompress, options.limits.read_bufsize, options.resolve_charset, options.max_body_size
+            options.auto_decompress,
+            options.limits.read_bufsize,
+            options.resolve_charset,
+            options.max_body_size,
+            options.response_class,
         )
         handler = defaults.cache.before(handler, reading)
     middlewares = defaults.middlewares if args.middlewares is None else args.middlewares

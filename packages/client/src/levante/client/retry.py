@@ -144,7 +144,7 @@ async def send_with_retries(
             delay = await _verdict(response, attempts)
             if delay is None:
                 return response
-            await _leave(response, request)
+            await leave(response, request)
         if trace is not None:
             await trace.send(
                 TraceRequestRetryParams(
@@ -164,8 +164,9 @@ async def _verdict(response: ClientResponse, attempts: _Sequence) -> float | Non
         raise
 
 
-async def _leave(response: ClientResponse, request: ClientRequest) -> None:
-    """The cookies of a response count also when it is tried again: they may say which server to come back to."""
+async def leave(response: ClientResponse, request: ClientRequest) -> None:
+    """Be done with a response that the caller does not get. Its cookies count all the same: they may say which server
+    to come back to."""
     fields = response.set_cookie_fields()
     if fields:
         request.session.cookie_jar.update_cookies_from_headers(fields, response.url)

@@ -2,6 +2,7 @@
 cache meets the types of the client."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import cast
 
 from multidict import CIMultiDictProxy
@@ -15,6 +16,17 @@ from levante.http import ClientExchange, DecodedStream, ResponseHead, StreamRead
 from .entries import Fields
 
 OnComplete = Callable[[bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a session reads bodies, and what it makes of them. `limit`: as for StreamReader."""
+
+    auto_decompress: bool
+    limit: int
+    resolve_charset: CharsetResolver
+    max_body_size: int | None = None
+    response_class: type[ClientResponse] = ClientResponse
 
 
 class _NoExchange:
@@ -37,11 +49,10 @@ def stored_response(
     reason: str,
     fields: Fields,
     body: bytes,
-    limit: int,
-    resolve_charset: CharsetResolver,
+    reading: Reading,
 ) -> ClientResponse:
-    """A response to `request` that is complete and holds no connection. `limit`: as for StreamReader."""
-    content = StreamReader(None, limit)
+    """A response to `request` that is complete and holds no connection."""
+    content = StreamReader(None, reading.limit)
     content.feed_data(body)
     content.feed_eof()
     # The two stand in for what a response asks for of them: nothing, where no connection is held.
@@ -49,7 +60,7 @@ def stored_response(
         cast("ClientExchange", _NoExchange()), cast("Lease", _NoLease()), sent=Sent(), content=content
     )  # fmt: skip
     head = ResponseHead.build(status, reason, fields)
-    return ClientResponse(request, transaction, head, resolve_charset=resolve_charset)
+    return reading.response_class(request, transaction, head, resolve_charset=reading.resolve_charset)
 
 
 class WatchedBody(DecodedStream):

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 # Seconds that a cache must be able to count to (RFC 9111 section 1.2.2); longer is as good as for ever.
 MAX_DELTA = 2**31
 _MAX_DIGITS = 10
+# Those that keep a cache from something: they count even where what stands around them is not to be understood.
+_RESTRICTING = frozenset({"max-age", "must-revalidate", "must-understand", "no-cache", "no-store", "private"})
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _DIRECTIVE = re.compile(r'([!#$%&\'*+\-.^_`|~0-9A-Za-z]+)(?:[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^ \t,"]*))?[ \t]*(?:,|$)')
 
 
@@ -36,8 +39,8 @@ class Directives:
 
 
 def parse_cache_control(fields: Iterable[str]) -> Directives:
-    """The directives of the Cache-Control `fields` of a message. What does not keep to the grammar is passed over up
-    to the next comma."""
+    """The directives of the Cache-Control `fields` of a message. What does not keep to the grammar, up to the next
+    comma, is only good for names that mean less caching (`no-store; max-age=60` is one that servers write)."""
     values: dict[str, str] = {}
     for field in fields:
         position = 0
@@ -47,8 +50,9 @@ def parse_cache_control(fields: Iterable[str]) -> Directives:
                 continue
             match = _DIRECTIVE.match(field, position)
             if match is None:
-                comma = field.find(",", position)
-                position = len(field) if comma < 0 else comma + 1
+                broken = field[position:].partition(",")[0]
+                position += len(broken) + 1
+                values.update({name: "" for name in _TOKEN.findall(broken.lower()) if name in _RESTRICTING})
                 continue
             position = match.end()
             name, value = match[1].lower(), _unquoted(match[2] or "")

@@ -2,12 +2,13 @@
 leaves the old file or the new one. All work with files is done in a thread of its own, one piece after the other. Names
 of files are digests, whatever the URL is. What cannot be read back exactly is not there.
 
-A file is a line of JSON, the head, and the body. The folder is read when it is first used; what others put there later
-is not seen, so each process has a folder of its own as a rule. Sharing one does no harm but that the bound holds for
-each alone.
+A file is a line of JSON, with the head and a digest, and the body. The folder is read when it is first used; what
+others put there later is not seen, so each process has a folder of its own as a rule. Sharing one does no harm but that
+the bound holds for each alone.
 """
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -31,7 +32,7 @@ _logger = logging.getLogger("levante.client")
 DISK_SIZE = 256 * 1024 * 1024
 # Seconds after which an unfinished file is nobody's any more.
 PART_AGE = 3600.0
-_FORMAT = 1
+_FORMAT = 2
 _NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}")
 
 
@@ -90,8 +91,9 @@ class DiskStorage:
         return None
 
     def _put(self, key: str, entry: Entry) -> None:
-        head = json.dumps({"format": _FORMAT, "key": key, "size": len(entry.body), "head": entry.head.to_json()})
-        data = head.encode() + b"\n" + entry.body
+        head = entry.head.to_json()
+        line = {"format": _FORMAT, "key": key, "head": head, "digest": _digest(head, entry.body)}
+        data = json.dumps(line).encode() + b"\n" + entry.body
         name = f"{fingerprint(key)}-{entry.head.variant}"
         sizes = self._opened()
         self._drop(name)
@@ -113,14 +115,17 @@ class DiskStorage:
         try:
             with (self._folder / name).open("rb") as file:
                 line = json.loads(file.readline())
-                if line["format"] != _FORMAT or line["key"] != key:
+                if line["format"] != _FORMAT:
+                    raise ValueError(f"expected the format {_FORMAT}")
+                if line["key"] != key:
                     return None
                 head = StoredHead.from_json(line["head"])
                 if not selects(head):
                     return None
                 body = file.read()
-                if len(body) == line["size"]:
-                    return Entry(head, body)
+                if _digest(line["head"], body) != line["digest"]:
+                    raise ValueError("its digest is another one")
+                return Entry(head, body)
         except FileNotFoundError:
             pass  # another process dropped it
         except (ValueError, KeyError, TypeError) as error:
@@ -145,7 +150,10 @@ class DiskStorage:
             found: list[tuple[float, str, int]] = []
             with os.scandir(self._folder) as files:
                 for file in files:
-                    status = file.stat(follow_symlinks=False)
+                    try:
+                        status = file.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue  # another process has renamed or dropped it
                     if _NAME.fullmatch(file.name):
                         found.append((status.st_mtime, file.name, status.st_size))
                     elif file.name.endswith(PART) and status.st_mtime < time.time() - PART_AGE:
@@ -153,3 +161,8 @@ class DiskStorage:
             self._sizes = OrderedDict((name, size) for _, name, size in sorted(found))
             self.size = sum(self._sizes.values())
         return self._sizes
+
+
+def _digest(head: str, body: bytes) -> str:
+    """Of all that is read back, so that what a crash or a disk made of a file is found out."""
+    return hashlib.sha256(head.encode() + b"\n" + body).hexdigest()

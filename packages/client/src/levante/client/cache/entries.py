@@ -10,6 +10,11 @@ from multidict import CIMultiDict
 
 Fields = tuple[tuple[str, str], ...]
 
+# Bytes that an entry costs beyond its contents, in memory or on a disk: a million empty ones are not for nothing.
+OVERHEAD = 1024
+# Seconds that a clock can say; what is beyond (JSON knows Infinity, NaN and numbers of any length) is no time.
+_END_OF_TIME = 2**40
+
 
 @dataclass(frozen=True, slots=True)
 class StoredHead:
@@ -55,6 +60,7 @@ class StoredHead:
         if not (
             all(isinstance(text, str) for text in texts)
             and all(isinstance(moment, (int, float)) for moment in times)
+            and all(abs(moment) < _END_OF_TIME for moment in times)
             and type(head.status) is int
             and type(head.decoded) is bool
         ):
@@ -71,8 +77,10 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes that it is counted as: body and fields."""
-        return len(self.body) + sum(len(name) + len(value) for name, value in self.head.fields)
+        """Bytes that it is counted as: body, fields, URL, and what keeping anything costs."""
+        head = self.head
+        pairs = (*head.fields, *head.selecting)
+        return OVERHEAD + len(self.body) + len(head.url) + sum(len(name) + len(value) for name, value in pairs)
 
 
 def fingerprint(text: str) -> str:

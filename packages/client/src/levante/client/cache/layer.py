@@ -18,13 +18,14 @@ from yarl import URL
 from levante.client.errors import ClientConnectionError, ClientError
 from levante.client.middlewares import ClientHandlerType
 from levante.client.request import ClientRequest
-from levante.client.response import CharsetResolver, ClientResponse
+from levante.client.response import ClientResponse
+from levante.client.retry import leave
 from levante.client.tls import is_verified
 from levante.http import hdrs
 from levante.http.deadlines import no_deadline
 
 from . import rules
-from .answers import WatchedBody, stored_response
+from .answers import Reading, WatchedBody, stored_response
 from .entries import Entry, StoredHead
 from .storage import CacheStorage, MemoryStorage
 
@@ -38,16 +39,6 @@ BACKGROUND_TIMEOUT = 60.0
 CACHE_NAME = "levante"
 _SERVER_ERROR = 500
 _GATEWAY_TIMEOUT = 504
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How a session reads bodies."""
-
-    auto_decompress: bool
-    limit: int
-    resolve_charset: CharsetResolver
-    max_body_size: int | None = None
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
@@ -65,7 +56,8 @@ class Cache:
     `storage`: where responses are kept, a `MemoryStorage` or a `DiskStorage`, or one of your own. Bodies of more than
     `max_body` bytes are not. Answers to requests with credentials (Authorization, Cookie) are given to requests with
     the same ones only, unless they are `public`; where it is the certificate of the client or the socket that makes
-    the difference, each has a cache of its own. What came over TLS that was not verified is not kept. Responses from
+    the difference, each has a cache of its own. What came over TLS that was not verified, or for another name
+    (`server_hostname`), is not kept, nor is a body that only the end of its connection ends. Responses from
     here have `Age` and `Cache-Status` fields, and no Set-Cookie.
     """
 
@@ -105,7 +97,8 @@ class Cache:
 
     async def answer(self, request: ClientRequest, handler: ClientHandlerType, reading: Reading) -> ClientResponse:
         """The response to `request`: a stored one, or what `handler` gives."""
-        believable = is_verified(request.ssl) or not request.is_ssl()
+        # A certificate that was checked for another name says nothing about the host of the URL.
+        believable = not request.is_ssl() or (is_verified(request.ssl) and request.server_hostname is None)
         if not believable or not rules.is_cacheable_request(request):
             return await self._pass_on(request, handler)
         key = _key(request.url)
@@ -157,6 +150,8 @@ class Cache:
         length = response.content_length
         if not rules.is_storable(response.status, response.headers) or (length or 0) > self._max_body:
             return response
+        if length is None and hdrs.TRANSFER_ENCODING not in response.headers and not response.content.at_eof():
+            return response  # it ends when the connection does: nobody can tell all of it from a part
         head = StoredHead(
             url=fetch.key,
             status=response.status,
@@ -202,18 +197,20 @@ class Cache:
             for name in asks:
                 request.headers.popall(name, None)
         if response.status >= _SERVER_ERROR and rules.may_stand_in(request.headers, entry.head, self._clock()):
-            await response.wait_for_close()
+            await leave(response, request)
             return self._stored(request, entry, reading, said="hit; detail=stale-if-error")
         if response.status != 304 or not asks:
             return await self._keep(request, response, reading, fetch=fetch, requested_at=requested_at)
-        await response.wait_for_close()
+        await leave(response, request)
         if not rules.is_same_representation(entry.head, response.headers):
             return await self._fetch(request, handler, reading)
         head = rules.freshened(
-            entry.head, response.headers, requested_at=requested_at, received_at=self._clock()
-        )  # fmt: skip
+            entry.head, request.headers, response.headers, requested_at=requested_at, received_at=self._clock()
+        )
         fresh = Entry(head, entry.body)
-        if not fetch.void:
+        if not rules.is_storable(head.status, head.headers):
+            await self._invalidate([request.url])
+        elif not fetch.void:
             self._write(fetch.key, fresh)
         return self._stored(request, fresh, reading, said="fwd=stale; fwd-status=304")
 
@@ -268,8 +265,7 @@ class Cache:
             reason=head.reason,
             fields=tuple(fields),
             body=entry.body,
-            limit=reading.limit,
-            resolve_charset=reading.resolve_charset,
+            reading=reading,
         )
 
     def _nothing(self, request: ClientRequest, reading: Reading) -> ClientResponse:
@@ -280,8 +276,7 @@ class Cache:
             reason="Gateway Timeout",
             fields=(("Cache-Status", f"{CACHE_NAME}; detail=only-if-cached"), (hdrs.CONTENT_LENGTH, "0")),
             body=b"",
-            limit=reading.limit,
-            resolve_charset=reading.resolve_charset,
+            reading=reading,
         )
 
 

@@ -170,6 +170,8 @@ def verdict(request_headers: Headers, head: StoredHead, now: float) -> Use:
     says = control(headers)
     if "no-cache" in wants or "no-cache" in says:
         return Use.VALIDATE
+    if now < head.received_at:  # the clock was set back since: nobody knows how old it is
+        return Use.VALIDATE
     old, fresh_for = age(head, now), lifetime(head.status, headers, received_at=head.received_at)
     at_most, in_reserve = wants.seconds("max-age"), wants.seconds("min-fresh") or 0
     if at_most is not None and old > at_most and "max-stale" not in wants:
@@ -188,7 +190,7 @@ def may_stand_in(request_headers: Headers, head: StoredHead, now: float) -> bool
     """Whether a stale response may be used when the server fails (stale-if-error, RFC 5861 section 4)."""
     wants, headers = control(request_headers), head.headers
     says = control(headers)
-    if any(name in says for name in ("must-revalidate", "no-cache")) or "no-cache" in wants:
+    if any(name in says for name in ("must-revalidate", "no-cache")) or "no-cache" in wants or now < head.received_at:
         return False
     windows = [seconds for seconds in (wants.seconds("stale-if-error"), says.seconds("stale-if-error")) if seconds]
     return bool(windows) and age(head, now) - lifetime(head.status, headers, received_at=head.received_at) < max(
@@ -209,12 +211,22 @@ def is_same_representation(head: StoredHead, headers: Headers) -> bool:
     return theirs is None or (mine is not None and mine.removeprefix("W/") == theirs.removeprefix("W/"))
 
 
-def freshened(head: StoredHead, headers: Headers, *, requested_at: float, received_at: float) -> StoredHead:
-    """The stored head after a 304 with `headers` confirmed it (RFC 9111 section 3.2)."""
+def freshened(
+    head: StoredHead, request_headers: Headers, headers: Headers, *, requested_at: float, received_at: float
+) -> StoredHead:
+    """The stored head after a 304 with `headers` to a request with `request_headers` confirmed it (RFC 9111 section
+    3.2). It may say anew for whom the response is."""
     updates = [(name, value) for name, value in storable_fields(headers) if name.lower() not in KEPT]
     replaced = {name.lower() for name, _ in updates} | {"age"}
     kept = [(name, value) for name, value in head.fields if name.lower() not in replaced]
-    return replace(head, fields=(*kept, *updates), requested_at=requested_at, received_at=received_at)
+    fields = (*kept, *updates)
+    return replace(
+        head,
+        fields=fields,
+        selecting=selecting_fields(request_headers, CIMultiDict(fields)),
+        requested_at=requested_at,
+        received_at=received_at,
+    )
 
 
 def invalidated(method: str, url: URL, *, status: int, headers: Headers) -> Iterable[URL]:
