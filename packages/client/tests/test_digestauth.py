@@ -276,3 +276,24 @@ async def test_many_at_once(serve, response) -> None:
 def test_a_colon_in_the_login() -> None:
     with pytest.raises(ValueError, match="7616"):
         DigestAuthMiddleware("a:b", "c")
+
+
+async def test_what_is_no_utf8_and_tabs_go_back_as_they_came(serve, response) -> None:
+    realm, nonce = "Z\u00fcrich", "a\tb"  # the tests read heads as Latin-1
+    challenge = f'WWW-Authenticate: Digest realm="{realm}", nonce="{nonce}", qop="auth", opaque="\u00ff"'
+
+    def reply(seen) -> bytes:
+        if seen.value("Authorization") is None:
+            return f"HTTP/1.1 401 No\r\n{challenge}\r\nContent-Length: 0\r\n\r\n".encode("latin-1")
+        return response(b"welcome")
+
+    def h(text: str) -> str:
+        return hashlib.md5(text.encode("latin-1"), usedforsecurity=False).hexdigest()
+
+    server = await serve(reply)
+    async with digest() as session, session.get(server.url) as answer:
+        assert answer.status == 200
+    p = parse_challenges([server.last.value("Authorization")])[0].parameters
+    assert (p["realm"], p["nonce"], p["opaque"]) == (realm, nonce, "\u00ff")
+    key = h(f"ann:{realm}:pw")
+    assert p["response"] == h(f"{key}:{nonce}:{p['nc']}:{p['cnonce']}:auth:{h('GET:/')}")

@@ -122,7 +122,8 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     [
         [], {}, {"version": 2, "hosts": {}}, {"version": 1, "hosts": []}, {"version": 1, "hosts": {"a": 1}},
         {"version": 1, "hosts": {"a": ["x", True]}}, {"version": 1, "hosts": {"127.0.0.1": [9e9, True]}},
-        {"version": 1, "hosts": {"a": [9e9, 1]}},
+        {"version": 1, "hosts": {"a": [9e9, 1]}}, {"version": 1, "hosts": {"a": [float("inf"), True]}},
+        {"version": 1, "hosts": {"a": [10**400, True]}},
     ],
 )  # fmt: skip
 def test_files_of_others(tmp_path: Path, data: object) -> None:

@@ -315,6 +315,20 @@ async def test_the_deadline_of_the_work_at_hand_is_told(serve, session) -> None:
     assert server.last.value("X-Envoy-Expected-Rq-Timeout-Ms") is None
 
 
+async def test_a_jar_that_filters_by_itself_is_asked(serve) -> None:
+    class Own(CookieJar):
+        def filter_cookies(self, request_url):
+            found = super().filter_cookies(request_url)
+            found["own"] = "1"
+            return found
+
+    server = await serve()
+    async with ClientSession(cookie_jar=Own(unsafe=True), cookies={"a": "b"}) as session:
+        for options in ({}, {"headers": {"X": "1"}}):
+            async with session.get(server.url, **options):
+                assert server.last.value("Cookie") == "a=b; own=1"
+
+
 async def test_plans_do_not_fill_the_memory(serve, session) -> None:
     server = await serve()
     for number in range(MAX_PLANS + 5):

@@ -157,7 +157,8 @@ class DigestSession:
         return "Digest " + ", ".join(f"{name}={value}" for name, value in fields)
 
     def _hash(self, text: str) -> str:
-        return hashlib.new(self._name, text.encode(), usedforsecurity=False).hexdigest()
+        # Bytes of the server's that are no UTF-8 arrive as lone surrogates, and count as they came.
+        return hashlib.new(self._name, text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
 
     def _quality(self, body_hash: str | None) -> str:
         qualities = self.challenge.qualities
@@ -181,7 +182,7 @@ class DigestSession:
 
 def _quoted(text: str) -> str:
     """Always a quoted string: servers split these values by hand (section 3.4)."""
-    refuse_controls(text, what="digest parameter")
+    refuse_controls(text.replace("\t", " "), what="digest parameter")  # a tab may stand in a quoted string
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

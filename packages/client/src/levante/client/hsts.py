@@ -3,6 +3,7 @@ that leads there is upgraded before anything is sent. The first visit is in plai
 beforehand: `save` and `load` it, or `add` the hosts that are known."""
 
 import json
+import math
 import os
 import re
 import time
@@ -124,7 +125,7 @@ class HSTSStore:
             if data["version"] != FILE_VERSION:
                 raise ValueError(f"version {data['version']!r}, expected {FILE_VERSION}")
             hosts = {_checked_name(name): _checked(record) for name, record in data["hosts"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"{file_path!r} is not a file that HSTSStore.save wrote: {error}") from error
         now = self._clock()
         for name, known in hosts.items():
@@ -163,6 +164,6 @@ def _checked_name(name: str) -> str:
 
 def _checked(record: Any) -> _Known:  # Any: what JSON holds
     expires, include_subdomains = record
-    if not isinstance(expires, (int, float)) or not isinstance(include_subdomains, bool):
+    if not (isinstance(expires, (int, float)) and math.isfinite(expires) and isinstance(include_subdomains, bool)):
         raise TypeError(f"expected a time and a bool, got {record!r}")
     return _Known(float(expires), include_subdomains)

@@ -186,6 +186,6 @@ class Journey:
 
 def jar_field(jar: AbstractCookieJar, url: URL) -> str:
     """The Cookie field that `jar` gives a request to `url`, "" for none."""
-    if isinstance(jar, CookieJar):
+    if isinstance(jar, CookieJar) and type(jar).filter_cookies is CookieJar.filter_cookies:
         return jar.cookie_header(url)
     return "; ".join(f"{name}={morsel.coded_value}" for name, morsel in jar.filter_cookies(url).items())

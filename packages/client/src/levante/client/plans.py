@@ -91,7 +91,7 @@ class Plans:
         self.time = defaults.loop.time
         self._headers: Any = defaults.headers  # Any: getversion() is typed for MultiDict[object], which is invariant
         jar = defaults.cookie_jar
-        self._cookies_for = jar.cookie_header if isinstance(jar, CookieJar) else partial(jar_field, jar)
+        self._cookies_for = jar.cookie_header if type(jar) is CookieJar else partial(jar_field, jar)
         self._open = is_usual(defaults)
         self._known: dict[tuple[str, StrOrURL, str], Plan] = {}
 
