@@ -322,3 +322,22 @@ async def test_nothing_to_remember(serve: Any) -> None:
     auth.setup(app, auth.BasicIdentityPolicy(lambda *_: False), auth.RoleAuthorizationPolicy(roles_of, GRANTS))
     app.router.add_get("/", remember)
     assert (await (await serve(app)).get("/")).status == 200
+
+
+async def test_a_policy_believes_only_what_it_has_seen_itself(serve: Any) -> None:
+    def basic(password: str) -> auth.BasicIdentityPolicy:
+        return auth.BasicIdentityPolicy(lambda _, given: given == password)
+
+    outer, inner = basic("outer"), basic("inner")
+
+    async def both(request: web.Request) -> web.Response:
+        return web.json_response([await outer.identify(request), await inner.identify(request)])
+
+    credentials = [("Authorization", "Basic " + base64.b64encode(b"ann:outer").decode())]
+    assert (await (await serve(both)).request("GET", "/", credentials)).text == '["ann", null]'
+
+
+async def test_roles_are_no_letters() -> None:
+    policy = auth.RoleAuthorizationPolicy(lambda _: "admin", {"a": ["*"]})
+    with pytest.raises(TypeError, match=r"a list, such as \['admin'\]; got 'admin'"):
+        await policy.permits("ann", "items.edit")

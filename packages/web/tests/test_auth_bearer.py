@@ -163,3 +163,12 @@ def test_algorithms_that_are_none(algorithms: Any) -> None:
 def test_a_short_secret() -> None:
     with pytest.raises(ValueError, match="the secret has 5 bytes; expected 32"):
         BearerIdentityPolicy(b"short")
+
+
+async def test_a_policy_believes_only_what_it_has_seen_itself(serve: Any) -> None:
+    shop, bank = BearerIdentityPolicy(SECRET, audience="shop"), BearerIdentityPolicy(SECRET, audience="bank")
+
+    async def both(request: web.Request) -> web.Response:
+        return web.json_response([await shop.identify(request), await bank.identify(request)])
+
+    assert (await ask(await serve(both), token(claims(aud="shop")))).text == '["ann", null]'

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 Verify: TypeAlias = Callable[[str, str], bool | Awaitable[bool]]
 """Whether a name and a password belong together; may be `async def`."""
 
-_FOUND: RequestKey[str | None] = RequestKey("basic_identity")
-
 
 class BasicIdentityPolicy(AbstractIdentityPolicy):
     """The identity is the name, once `verify` has accepted it with its password. `realm` says what they are for;
@@ -26,15 +24,17 @@ class BasicIdentityPolicy(AbstractIdentityPolicy):
 
     def __init__(self, verify: Verify, *, realm: str = "") -> None:
         self._verify = verify
+        # Of this policy: what another one accepts, of the application that this one's is mounted in, is its own.
+        self._found: RequestKey[str | None] = RequestKey("basic_identity")
         self._challenge = basic_challenge(realm)
 
     async def identify(self, request: "Request") -> str | None:
         """The name; `verify` is asked once a request."""
-        if _FOUND not in request:
+        if self._found not in request:
             found = basic_credentials(request.headers.get("Authorization", ""))
             accepted = found is not None and await is_accepted(self._verify, *found)
-            request[_FOUND] = found[0] if found is not None and accepted else None
-        return request[_FOUND]
+            request[self._found] = found[0] if found is not None and accepted else None
+        return request[self._found]
 
     def challenge(self, request: "Request") -> str:
         del request

@@ -28,8 +28,6 @@ MAX_TOKEN: Final = 8192
 MIN_SECRET: Final = 32
 """Bytes of a shared secret: as many as the hash of HS256 has (RFC 7518 section 3.2)."""
 
-_CLAIMS: RequestKey[dict[str, Any] | None] = RequestKey("jwt_claims")  # Any: claims are JSON
-
 
 class BearerIdentityPolicy(AbstractIdentityPolicy):
     """The identity is the claim `claim` of the bearer token.
@@ -62,6 +60,8 @@ class BearerIdentityPolicy(AbstractIdentityPolicy):
                 raise ValueError(f"the secret has {len(key)} bytes; expected {MIN_SECRET} or more random ones")
             key = OctKey.import_key(key)
         self._key = key
+        # Of this policy: a token that holds for another key or audience may hold for this one not.
+        self._claims: RequestKey[dict[str, Any] | None] = RequestKey("jwt_claims")  # Any: claims are JSON
         self._issuer = issuer
         self._audience = audience
         self._claim = claim
@@ -76,10 +76,10 @@ class BearerIdentityPolicy(AbstractIdentityPolicy):
 
     async def claims(self, request: "Request") -> dict[str, Any] | None:  # Any: claims are JSON
         """All claims of the request's token, None without one that holds. It is checked once a request."""
-        if _CLAIMS not in request:
+        if self._claims not in request:
             token = _bearer_token(request.headers.get("Authorization", ""))
-            request[_CLAIMS] = None if token is None else self._checked(token)
-        return request[_CLAIMS]
+            request[self._claims] = None if token is None else self._checked(token)
+        return request[self._claims]
 
     def challenge(self, request: "Request") -> str:
         """Bearer; with `invalid_token` if one was presented (RFC 6750 section 3)."""

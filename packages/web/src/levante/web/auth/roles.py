@@ -40,8 +40,11 @@ class RoleAuthorizationPolicy(AbstractAuthorizationPolicy):
         return any(not names.isdisjoint(self._grants.get(role, ())) for role in roles)
 
     async def _roles(self, identity: str) -> Iterable[str] | None:
-        roles = self._roles_of(identity)
-        return await roles if inspect.isawaitable(roles) else roles
+        answer = self._roles_of(identity)
+        roles = await answer if inspect.isawaitable(answer) else answer
+        if isinstance(roles, str):
+            raise TypeError(f"the roles of an identity are a list, such as [{roles!r}]; got {roles!r}")
+        return roles
 
 
 def _name(permission: Permission) -> str:
