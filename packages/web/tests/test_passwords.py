@@ -86,6 +86,35 @@ async def test_only_a_few_at_once() -> None:
     assert hasher.most == 2
 
 
+async def test_requests_that_were_cancelled_are_counted_on() -> None:
+    hasher = Counting()
+    passwords = Passwords(hasher, at_once=1)
+    stored = await passwords.hash("secret")
+    for _ in range(4):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.002):
+                await passwords.verify(stored, "secret")
+    assert (await passwords.verify(stored, "secret")).is_right
+    assert hasher.most == 1
+
+
+@pytest.mark.parametrize("stored", ["!", "", "$2b$12$abc"])
+async def test_who_has_no_password_costs_as_much(stored: str) -> None:
+    hasher = Counting()
+    assert await Passwords(hasher).verify(stored, "secret") == Match(False)
+    assert hasher.verified == 1
+
+
+def test_one_for_several_event_loops() -> None:
+    passwords = Passwords(CHEAP, at_once=1)
+
+    async def several() -> list[str]:
+        return await asyncio.gather(*(passwords.hash("secret") for _ in range(4)))
+
+    for _ in range(2):
+        assert len(set(asyncio.run(several()))) == 4
+
+
 async def test_the_default_costs_are_those_of_the_rfc() -> None:
     stored = await Passwords().hash("secret")
     assert "m=65536,t=3,p=4" in stored

@@ -4,10 +4,12 @@ long as who has the wrong password, so that names cannot be found out."""
 
 import asyncio
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
 MAX_PASSWORD: Final = 1024
@@ -15,6 +17,9 @@ MAX_PASSWORD: Final = 1024
 
 MAX_AT_ONCE: Final = max(1, (os.cpu_count() or 1) // 2)
 """Hashes that are made at the same time: each takes 64 MiB and a core, and others want to be answered meanwhile."""
+
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,9 @@ class Passwords:
 
     def __init__(self, hasher: PasswordHasher | None = None, *, at_once: int = MAX_AT_ONCE) -> None:
         self._hasher = PasswordHasher() if hasher is None else hasher
-        self._turn = asyncio.Semaphore(at_once)
+        # Threads of our own: they count what is being hashed even for requests that were cancelled meanwhile, and they
+        # belong to no event loop.
+        self._threads = ThreadPoolExecutor(at_once, "passwords")
         self._nobodys: str | None = None
 
     async def hash(self, password: str) -> str:
@@ -44,10 +51,10 @@ class Passwords:
 
     async def verify(self, stored: str | None, password: str) -> Match:
         """Whether `password` is the one of the hash `stored`; None, for a user who does not exist, takes as long and is
-        wrong. What is no hash is wrong as well."""
+        wrong. So does what is no hash, such as the "!" of a user who has no password."""
         if not 0 < len(_encoded(password)) <= MAX_PASSWORD:
             password, stored = "nobody's", None
-        if stored is None:
+        if stored is None or not _is_hash(stored):
             if self._nobodys is None:
                 self._nobodys = await self._make(os.urandom(16).hex())
             await self._check(self._nobodys, password)
@@ -57,15 +64,24 @@ class Passwords:
         return Match(True, await self._make(password) if self._hasher.check_needs_rehash(stored) else None)
 
     async def _make(self, password: str) -> str:
-        async with self._turn:
-            return await asyncio.to_thread(self._hasher.hash, _encoded(password))
+        return await self._in_turn(lambda: self._hasher.hash(_encoded(password)))
 
     async def _check(self, stored: str, password: str) -> bool:
-        async with self._turn:
-            try:
-                return await asyncio.to_thread(self._hasher.verify, stored, _encoded(password))
-            except (VerificationError, InvalidHashError):
-                return False
+        try:
+            return await self._in_turn(lambda: self._hasher.verify(stored, _encoded(password)))
+        except (VerificationError, InvalidHashError):
+            return False
+
+    async def _in_turn(self, work: Callable[[], _Made]) -> _Made:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _is_hash(stored: str) -> bool:
+    try:
+        extract_parameters(stored)
+    except InvalidHashError:
+        return False
+    return True
 
 
 def _encoded(password: str) -> bytes:
