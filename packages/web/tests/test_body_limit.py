@@ -44,6 +44,26 @@ async def test_what_is_announced_is_refused_before_the_handler_runs(serve: Any) 
     assert answer.text == "Maximum request body size 10 exceeded, actual body size 11"
 
 
+@pytest.mark.parametrize("how", ["read", "post"])
+async def test_a_body_that_a_middleware_has_read(serve: Any, how: str) -> None:
+    async def reading(request: web.Request, handler: Any) -> web.StreamResponse:
+        await getattr(request, how)()
+        return await handler(request)  # type: ignore[no-any-return]
+
+    async def form(request: web.Request) -> web.Response:
+        return web.Response(text=str((await request.post()).get("a", "nothing")))
+
+    app = web.Application(middlewares=[reading])
+    app.router.add_post("/", form, middlewares=[body_limit(10)])
+    served = await serve(app)
+    head = [("Content-Type", "application/x-www-form-urlencoded")]
+    assert (await served.request("POST", "/", head, b"a=bcd")).text == "bcd"
+    peer = await served.connect()
+    chunked = "Transfer-Encoding: chunked\r\nContent-Type: application/x-www-form-urlencoded"
+    await peer.send(f"POST / HTTP/1.1\r\nHost: localhost\r\n{chunked}\r\n\r\nb\r\na=bcdefghij\r\n0\r\n\r\n".encode())
+    assert (await peer.answer()).status == 413
+
+
 def test_a_limit_of_nothing() -> None:
     with pytest.raises(ValueError, match="at least one byte; got 0"):
         body_limit(0)

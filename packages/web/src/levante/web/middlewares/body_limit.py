@@ -21,6 +21,12 @@ def body_limit(size: int) -> "Middleware":
         announced = request.content_length
         if announced is not None and announced > size:
             raise HTTPRequestEntityTooLarge(max_size=size, actual_size=announced)
+        if (
+            request.body_exists and not request.can_read_body
+        ):  # a middleware has read it, within the application's limit
+            if request.kept_body is not None and len(request.kept_body) > size:
+                raise HTTPRequestEntityTooLarge(max_size=size, actual_size=len(request.kept_body))
+            return await handler(request)
         return await handler(request.clone(client_max_size=size))
 
     return limit
