@@ -157,6 +157,14 @@ async def test_keys_do_not_fill_the_memory() -> None:
     assert len(limits) == 0
 
 
+@given(st.integers(1, 200), st.sampled_from([1, 7, 60, 86400]), st.floats(0, 1e7))
+async def test_a_burst_has_the_whole_count(count: int, seconds: int, now: float) -> None:
+    limits, rate = MemoryLimits(clock=lambda: now), Rate(count, seconds)
+    left = [await limits.hit("k", rate) for _ in range(count + 1)]
+    assert [verdict.remaining for verdict in left] == [*reversed(range(count)), 0]
+    assert [verdict.allowed for verdict in left] == [True] * count + [False]
+
+
 async def hello(request: web.Request) -> web.Response:
     return web.Response(text="hello")
 
@@ -222,6 +230,15 @@ async def test_users_and_fields(serve: Any) -> None:
     long = "k" * 1000
     assert [(await served.get("/", X_Key=key)).status for key in (long, long[:-1] + "x", long)] == [200, 200, 429]
     assert [(await served.get("/")).status for _ in range(2)] == [200, 429]
+
+
+async def test_a_field_that_is_no_text(serve: Any, counts: RateLimits) -> None:
+    served = await serve(application(rate_limit("1/hour", key=by_header("X-Key"), limits=counts, on_outage="refuse")))
+    head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Key: \xe9\xff\r\n\r\n"
+    for status in (200, 429):
+        peer = await served.connect()
+        await peer.send(head)
+        assert (await peer.answer()).status == status
 
 
 async def test_who_has_no_key_is_not_counted(serve: Any) -> None:
@@ -335,6 +352,15 @@ async def test_one_password_with_many_names_ends_too(serve: Any) -> None:
     assert await statuses(served, *[(f"user{n}", "wrong") for n in range(7)]) == [403] * 5 + [429] * 2
     served = await serve(logins(LoginThrottle(per_name=Rate(2, 300))))
     assert await statuses(served, *[("ann", "right")] * 3) == [200, 200, 429]
+
+
+async def test_who_may_not_ask_any_more_uses_up_nothing_of_others(serve: Any) -> None:
+    counts = MemoryLimits()
+    rates = {"per_address": Rate(2, 300), "per_name": Rate(3, 300), "per_name_and_address": Rate(100, 300)}
+    served = await serve(logins(LoginThrottle(counts, **rates)))
+    assert await statuses(served, *[("ann", "wrong")] * 5) == [403] * 2 + [429] * 3
+    generous = await serve(logins(LoginThrottle(counts, **{**rates, "per_address": Rate(99, 300)})))
+    assert await statuses(generous, *[("ann", "right")] * 2) == [200, 429]
 
 
 async def test_what_cannot_be_counted_is_not_allowed(serve: Any) -> None:

@@ -46,7 +46,7 @@ class LoginThrottle:
         per_address: Rate = PER_ADDRESS,
     ) -> None:
         self._limits = MemoryLimits() if limits is None else limits
-        self._rates = (per_name_and_address, per_name, per_address)
+        self._rates = (per_name_and_address, per_address, per_name)
 
     @asynccontextmanager
     async def attempt(self, request: "Request", name: str) -> AsyncIterator[LoginAttempt]:
@@ -55,7 +55,8 @@ class LoginThrottle:
         # Names are what people type in, sometimes their passwords: kept as hashes, as one whatever the case.
         user = hashlib.sha256(name.strip().casefold().encode("utf-8", "surrogatepass")).hexdigest()
         address = by_address(request)
-        keys = (f"login:{user}:{address}", f"login:{user}", f"login:from:{address}")
+        # The name last: an address that may not ask any more cannot use up what its owner has left.
+        keys = (f"login:{user}:{address}", f"login:from:{address}", f"login:{user}")
         for key, rate in zip(keys, self._rates, strict=True):
             with _or_unavailable():
                 verdict = await self._limits.hit(key, rate)

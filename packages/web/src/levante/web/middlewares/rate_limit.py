@@ -26,7 +26,8 @@ ClientKey: TypeAlias = "Callable[[Request], str | Awaitable[str | None] | None]"
 OnOutage: TypeAlias = Literal["allow", "refuse"]
 
 MAX_KEY = 256
-"""Characters of a key that is kept as it is; of longer ones, which would fill our memory, a hash."""
+"""Characters of a key that is kept as it is; of longer ones, which would fill our memory, a hash, and of those that are
+not ASCII: the bytes of a field need not be UTF-8."""
 
 IPV6_NETWORK = 64
 """Bits of an address that stand for one client: a household or a server has 2**64 addresses to ask from."""
@@ -121,7 +122,7 @@ def too_many_requests(seconds: float, *, headers: dict[str, str] | None = None) 
 
 
 def _short(client: str) -> str:
-    if len(client) <= MAX_KEY:
+    if len(client) <= MAX_KEY and client.isascii():
         return client
     return "sha256 " + hashlib.sha256(client.encode("utf-8", "surrogateescape")).hexdigest()
 
