@@ -99,7 +99,14 @@ async def test_a_304_may_say_anew_for_whom_it_is(serve, field: str) -> None:
 async def test_a_body_that_ends_with_its_connection_is_not_kept(serve) -> None:
     server = await serve(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n\r\nhalf", close=True)
     async with ClientSession(cache=Cache()) as session:
+        assert await get(session, server.url, read_until_eof=False) == (b"", None)
         assert [await get(session, server.url) for _ in range(2)] == [(b"half", None)] * 2
+
+
+async def test_no_body_at_all_is_one(serve) -> None:
+    server = await serve(b"HTTP/1.1 204 Nothing\r\nCache-Control: max-age=60\r\n\r\n")
+    async with ClientSession(cache=Cache()) as session:
+        assert [await get(session, server.url) for _ in range(2)] == [(b"", None), (b"", "levante; hit")]
 
 
 async def test_a_clock_that_is_set_back_keeps_nothing_fresh(serve) -> None:

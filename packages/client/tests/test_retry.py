@@ -314,3 +314,9 @@ def test_the_arithmetic_of_waits(
 def test_numbers_that_make_no_sense(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="got"):
         Retry(**wrong)
+
+
+def test_methods_in_any_case() -> None:
+    assert Retry(methods=["post", "GET"]).methods == {"POST", "GET"}
+    with pytest.raises(TypeError, match="collection"):
+        Retry(methods="POST")

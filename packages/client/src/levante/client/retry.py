@@ -63,6 +63,9 @@ class Retry:
             raise ValueError(f"a request is sent at least once, got attempts={self.attempts!r}")
         if not self.longest >= 0:
             raise ValueError(f"expected longest to be seconds, not below 0, got {self.longest!r}")
+        if isinstance(self.methods, str):
+            raise TypeError(f"methods is a collection of methods, got {self.methods!r}: write {{{self.methods!r}}}")
+        object.__setattr__(self, "methods", frozenset(method.upper() for method in self.methods))
 
     def concerns(self, request: ClientRequest) -> bool:
         """Whether `request` could be sent again at all."""

@@ -37,6 +37,7 @@ MAX_BODY = 8 * 1024 * 1024
 BACKGROUND_TIMEOUT = 60.0
 # Name of this cache in Cache-Status (RFC 9211).
 CACHE_NAME = "levante"
+_NO_CONTENT = 204
 _SERVER_ERROR = 500
 _GATEWAY_TIMEOUT = 504
 
@@ -150,7 +151,7 @@ class Cache:
         length = response.content_length
         if not rules.is_storable(response.status, response.headers) or (length or 0) > self._max_body:
             return response
-        if length is None and hdrs.TRANSFER_ENCODING not in response.headers and not response.content.at_eof():
+        if length is None and hdrs.TRANSFER_ENCODING not in response.headers and response.status != _NO_CONTENT:
             return response  # it ends when the connection does: nobody can tell all of it from a part
         head = StoredHead(
             url=fetch.key,
