@@ -102,6 +102,26 @@ async def test_nobody_listens_nothing_is_done(serve) -> None:
 
 
 @pytest.mark.parity("C40")
+@pytest.mark.parametrize("signal", ["request_end", "request_redirect", "connection_reuseconn", "request_headers_sent"])
+async def test_a_listener_that_fails_holds_no_connection(serve, signal: str) -> None:
+    async def fail(*_: object) -> None:
+        raise RuntimeError("listening is hard")
+
+    config = TraceConfig()
+    getattr(config, f"on_{signal}").append(fail)
+    head = b"HTTP/1.1 307 Moved\r\nLocation: /next\r\nContent-Length: 20000000\r\n\r\nmore to come"
+    server = await serve(head if signal == "request_redirect" else head.replace(b"Location", b"X"))
+    if signal == "connection_reuseconn":
+        server = await serve()
+    connector = TCPConnector(limit=1)
+    async with ClientSession(connector=connector, trace_configs=[config]) as session:
+        with pytest.raises(RuntimeError, match="hard") as caught:  # it holds the frames that held the response
+            for _ in range(2):
+                await session.get(server.url)
+        assert (connector._pool.leased_count, caught.type) == (0, RuntimeError)
+
+
+@pytest.mark.parity("C40")
 def test_contexts() -> None:
     config = TraceConfig(lambda trace_request_ctx: ["own", trace_request_ctx])
     assert config.trace_config_ctx(3) == ["own", 3]

@@ -159,9 +159,11 @@ class Journey:
 
     async def _leave(self, response: ClientResponse, hop: Hop) -> None:
         trace = self._route.trace
-        if trace is not None:
-            await trace.send(TraceRequestRedirectParams(response.method, response.url, self.headers, response))
-        response.release()
+        try:
+            if trace is not None:
+                await trace.send(TraceRequestRedirectParams(response.method, response.url, self.headers, response))
+        finally:
+            response.release()
         headers_after(self.headers, hop)
         if hop.cross_origin:
             self._cookies = {}

@@ -231,7 +231,11 @@ async def _traced(
     except BaseException as exc:
         await trace.send(TraceRequestExceptionParams(method, url, headers, exc))
         raise
-    await trace.send(TraceRequestEndParams(method, url, headers, response))
+    try:
+        await trace.send(TraceRequestEndParams(method, url, headers, response))
+    except BaseException:
+        response.close()
+        raise
     return response
 
 
