@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from levante.client import ClientTimeout, ClientWSTimeout
+from levante.client import ClientSession, ClientTimeout, ClientWSTimeout, TCPConnector
 from levante.client.timeouts import DEFAULT_TIMEOUT, Deadline, DeadlineWheel
 
 
@@ -123,3 +123,23 @@ async def test_a_cancelled_deadline_is_collected() -> None:
     gc.collect()
     assert reference() is None
     wheel.close()
+
+
+@pytest.mark.parity("C8")
+async def test_requests_that_outlive_their_session_keep_their_deadline(serve) -> None:
+    async def stall(reader, _writer) -> None:
+        await reader.read()
+
+    server = await serve(talk=stall)
+    async with TCPConnector() as connector:
+        session = ClientSession(connector=connector, connector_owner=False)
+        timeout = ClientTimeout(total=0.1, ceil_threshold=0)
+        running = asyncio.ensure_future(session.get(server.url, timeout=timeout))
+        async with asyncio.timeout(5):
+            while not server.connections:
+                await asyncio.sleep(0.001)
+        await session.close()
+        done, _ = await asyncio.wait([running], timeout=5)
+        assert done
+        with pytest.raises(TimeoutError):
+            running.result()

@@ -318,7 +318,8 @@ class ClientSession:
 
     async def close(self) -> None:
         """Close the session and, if it is ours, the connector; returns when every connection is gone."""
-        self._defaults.deadlines.close()
+        if self._connector_owner:
+            self._defaults.deadlines.close()
         if self._defaults.cache is not None:
             await self._defaults.cache.settle()
         connector, self._connector = self._connector, None

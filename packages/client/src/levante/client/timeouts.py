@@ -93,8 +93,8 @@ class DeadlineWheel:
             deadline.expire()
 
     def close(self) -> None:
-        """Forget every shared timer (requests that still run lose their deadline: their connections are closed
-        anyway)."""
+        """Forget every shared timer: requests that still run lose their deadline. It is for whoever closes their
+        connections as well."""
         for handle, _ in self._buckets.values():
             handle.cancel()
         self._buckets.clear()
