@@ -1,6 +1,7 @@
 """The service as a process: refused without a key, served with one, gone with status 0 when it is asked to go."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,4 +65,6 @@ def test_served_until_sigterm(database_url: str, workers: int) -> None:
         process.kill()
     assert process.returncode == 0
     assert "Traceback" not in said
-    assert said.count(" starts: production") == workers
+    assert " starts: production" in said
+    # The first may be ready, and all told to end, before the second has come to say so itself.
+    assert len(re.findall(r"worker \d+ starts", said)) == (workers if workers > 1 else 0)

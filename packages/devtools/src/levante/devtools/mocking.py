@@ -62,6 +62,13 @@ class MockExchange:
         if not self.gone:
             await asyncio.get_running_loop().create_future()
 
+    def added_fields(self) -> tuple[tuple[str, str], ...]:
+        """Nothing: a test sees what the handler has set, and no time of day."""
+        return ()
+
+    def leave_out_server(self) -> None:
+        """There is none."""
+
     def send_continue(self) -> None:
         """Keep a 100."""
         self.send_informational(100)
