@@ -1,8 +1,14 @@
 """Whose a session is: nobody finds what another user left, and nothing that was ended comes back by itself."""
 
+import asyncio
+import time
+
 import pytest
+from redis import Redis
 
 from levante.sessions.merging import Changes
+from levante.sessions.records import Record, handle_of
+from levante.sessions.redis import RedisStorage
 
 
 async def log_in(visitor, user, **data):
@@ -85,3 +91,64 @@ async def test_a_logout_that_comes_twice_is_no_conflict(make_table, browser):
         await copy.save(session)
         assert dict(await copy.load()) == {"flash": "bye"}
     assert (await visitor.load()).new
+
+
+@pytest.mark.hardening("S7")
+async def test_the_end_of_all_meets_renewals(make_table, browser):
+    storage = make_table()
+    visitors = [browser(storage) for _ in range(40)]
+    for visitor in visitors:
+        await log_in(visitor, "ann")
+    sessions = [await visitor.load() for visitor in visitors]
+
+    async def renew(visitor, session):
+        for _ in range(3):
+            session.renew()
+            await visitor.save(session)
+            session = await visitor.load()
+
+    tasks = [asyncio.create_task(renew(*each)) for each in zip(visitors, sessions, strict=True)]
+    await asyncio.sleep(0)
+    await storage.revoke_user("ann")
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert await storage.sessions_of("ann") == []
+    assert all([(await visitor.load()).user is None for visitor in visitors])
+
+
+@pytest.mark.hardening("S7")
+async def test_thousands_of_sessions_of_one_user_end_in_time(redis_url, browser):
+    """Who logs in again and again cannot have so many sessions that they could not be ended any more."""
+    maker = RedisStorage(redis_url, patience=10)
+    record = Record("{}", int(time.time()), int(time.time()), None, "ann", 1)
+    many = 5_000
+
+    async def put(number):
+        handle = handle_of(f"session {number}")
+        await maker.store.put(handle, record, seconds=100, replaces=handle, expected=0)
+
+    await asyncio.gather(*(put(number) for number in range(many)))
+    visitor = browser(maker)
+    await log_in(visitor, "ann")
+    storage = RedisStorage(redis_url, patience=2)
+    assert len(await storage.sessions_of("ann")) == many + 1
+    kept = await visitor.load()
+    await storage.revoke_user("ann", keep=kept)
+    assert [info.handle for info in await storage.sessions_of("ann")] == [handle_of(kept.identity)]
+    await storage.close()
+    await maker.close()
+
+
+async def test_the_list_of_a_users_sessions_ends_with_them(redis_url, browser):
+    storage = RedisStorage(redis_url, patience=10)
+    visitor = browser(storage)
+    await log_in(visitor, "ann")
+    with Redis.from_url(redis_url) as client:
+        [name] = client.keys("*:user:*")
+        for max_age in (7000, 60):
+            session = await visitor.load()
+            session.max_age = max_age
+            if max_age == 60:
+                session.renew()
+            await visitor.save(session)
+            assert 0 < client.ttl(name) <= 7200
+    await storage.close()

@@ -3,7 +3,7 @@ processes."""
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, Unpack
 
 from .records import Handle, Record
@@ -51,6 +51,9 @@ class MemoryStore(SessionStore):
     async def of_user(self, user: str) -> dict[Handle, Record]:
         records = {handle: self._alive(handle) for handle in list(self._entries)}
         return {handle: record for handle, record in records.items() if record is not None and record.user == user}
+
+    async def delete_user(self, user: str, keep: Collection[Handle]) -> None:
+        await self.delete((await self.of_user(user)).keys() - set(keep))
 
     async def close(self) -> None:
         self._entries.clear()

@@ -6,7 +6,7 @@ the keys of a script would have to live on one node, and these do not."""
 import hashlib
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final, Unpack
 
 from redis.asyncio import Redis
@@ -20,6 +20,7 @@ from .storage import StorageOptions
 from .store import Outcome, PutResult, SessionStore
 
 PREFIX: Final = "levante:sessions:"
+BATCH: Final = 500  # of a user's sessions that one question is about: so many answers come well within the patience
 _FIELDS: Final = ("text", "created", "seen", "max_age", "user", "version")
 
 # A write that is there already has been made: its confirmation was lost with a connection, and it is sent again.
@@ -43,13 +44,31 @@ local ttl = tonumber(ARGV[2])
 if ttl > 0 then redis.call('PEXPIRE', KEYS[2], ttl) else redis.call('PERSIST', KEYS[2]) end
 if ARGV[5] ~= '' then
   local left = redis.call('PTTL', KEYS[3])
-  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[6])
-  redis.call('ZREM', KEYS[3], ARGV[3])
   redis.call('ZADD', KEYS[3], ARGV[7], ARGV[4])
+  if ARGV[3] ~= ARGV[4] then redis.call('ZREM', KEYS[3], ARGV[3]) end
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[6])
   if ttl == 0 then redis.call('PERSIST', KEYS[3])
   elseif left ~= -1 and left < ttl then redis.call('PEXPIRE', KEYS[3], ttl) end
 end
 return 'written'
+"""
+
+# The user's set is emptied from its front, and a renewal adds to it in the step in which it moves a session: when
+# nothing is left, no session is either.
+# KEYS: the user's set. ARGV: the user, what the keys of sessions begin with, how many to end, handles that stay.
+_END_USER: Final = """
+local stays = {}
+for at = 4, #ARGV do stays[ARGV[at]] = true end
+local ended = 0
+for _, handle in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[3] + #ARGV)) do
+  if not stays[handle] then
+    local key = ARGV[2] .. handle
+    if redis.call('HGET', key, 'user') == ARGV[1] then redis.call('DEL', key) end
+    redis.call('ZREM', KEYS[1], handle)
+    ended = ended + 1
+  end
+end
+return ended
 """
 
 # KEYS: the revoked session. ARGV: a word of who revokes it, milliseconds to live (0: for good).
@@ -79,6 +98,7 @@ class RedisStore(SessionStore):
         self._link = RedisLink(redis, patience=patience)
         self._prefix = prefix
         self._put = self._link.client.register_script(_PUT)
+        self._end_user = self._link.client.register_script(_END_USER)
 
     def __repr__(self) -> str:
         return f"<RedisStore {self._prefix!r}>"
@@ -111,16 +131,25 @@ class RedisStore(SessionStore):
         client, key = self._link.client, self._user_key(user)
         members = await self._link.ask(lambda: client.zrange(key, 0, -1))
         handles = [Handle(text(member)) for member in members]
-        pipeline = client.pipeline(transaction=False)
-        for handle in handles:
-            pipeline.hmget(self._key(handle), _FIELDS)
-        records = [_record(answer) for answer in await self._link.ask(pipeline.execute)]
-        found = {handle: record for handle, record in zip(handles, records, strict=True) if record is not None}
+        found: dict[Handle, Record | None] = {}
+        for begin in range(0, len(handles), BATCH):
+            found |= await self._records(handles[begin : begin + BATCH])
         # Who has logged out, or logged in as somebody else, still stands in the set; it is swept at the next write.
-        return {handle: record for handle, record in found.items() if record.user == user}
+        return {handle: record for handle, record in found.items() if record is not None and record.user == user}
+
+    async def delete_user(self, user: str, keep: Collection[Handle]) -> None:
+        arguments: list[str | int] = [user, self._key(Handle("")), BATCH, *keep]
+        while await self._link.ask(lambda: self._end_user(keys=[self._user_key(user)], args=arguments)):
+            pass
 
     async def close(self) -> None:
         await self._link.close()
+
+    async def _records(self, handles: list[Handle]) -> dict[Handle, Record | None]:
+        pipeline = self._link.client.pipeline(transaction=False)
+        for handle in handles:
+            pipeline.hmget(self._key(handle), _FIELDS)
+        return dict(zip(handles, map(_record, await self._link.ask(pipeline.execute)), strict=True))
 
     def _key(self, handle: Handle) -> str:
         return f"{self._prefix}session:{handle}"

@@ -98,7 +98,7 @@ class ServerSideStorage(AbstractStorage):
     async def revoke_user(self, user: str, *, keep: Session | None = None) -> None:
         """End all sessions of a user but `keep`: at a change of password, or when an account is closed."""
         kept = set() if keep is None else {handle_of(one) for one in (keep.identity, keep.loaded_as) if one is not None}
-        await self.store.delete((await self.store.of_user(user)).keys() - kept)
+        await self.store.delete_user(user, kept)
 
     async def _open(self, value: str) -> Session:
         handle = handle_of(value)

@@ -3,7 +3,7 @@ so that two requests, on two machines, cannot undo each other's writes without n
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TypeAlias
 
 from .records import Handle, Record
@@ -42,6 +42,11 @@ class SessionStore(ABC):
     @abstractmethod
     async def of_user(self, user: str) -> dict[Handle, Record]:
         """The records of one user."""
+
+    @abstractmethod
+    async def delete_user(self, user: str, keep: Collection[Handle]) -> None:
+        """Forget the records of one user but those to keep, also one that another request moves to a new handle
+        meanwhile."""
 
     @abstractmethod
     async def close(self) -> None:
