@@ -5,12 +5,25 @@ import asyncio
 import gc
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from levante.client import Backoff, Cache, ClientSession, DiskStorage, Retry, TCPConnector, download
+from levante.client import (
+    Backoff,
+    Cache,
+    CircuitBreaker,
+    ClientSession,
+    DigestAuthMiddleware,
+    DiskStorage,
+    EventSource,
+    Retry,
+    TCPConnector,
+    download,
+)
+from levante.http.deadlines import within
 
 # Awaits of a request that are looked at; none of those here has as many.
 MOST_POINTS = 200
@@ -224,3 +237,52 @@ async def test_proxies(serve, relay, cancel_everywhere, server_tls, kind: str) -
             await read(session, url, proxy=named)
 
     assert await cancel_everywhere(work) > 3
+
+
+async def test_events(serve, cancel_everywhere) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    server = await serve(head + b"retry: 1\n\ndata: a\n\n", close=True)
+
+    async def work(session: ClientSession) -> None:
+        async with EventSource(session, server.url) as events:
+            for _ in range(3):
+                assert (await anext(events)).data == "a"
+
+    assert await cancel_everywhere(work) > 5
+
+
+async def test_a_circuit_and_a_deadline(serve, response, cancel_everywhere) -> None:
+    broken = response(b"no", status="503 No")
+    server = await serve(lambda seen: broken if seen.target == "/bad" else response(b"ok"))
+    breakers: list[CircuitBreaker] = []
+
+    def breaker() -> CircuitBreaker:
+        breakers.append(CircuitBreaker(open_for=0.000_001, minimum_calls=1))
+        return breakers[-1]
+
+    async def work(session: ClientSession) -> None:
+        async with session.get(server.url + "bad"):
+            pass  # the circuit is open, and the next request a probe
+        with within(30):
+            await read(session, server.url)
+            await read(session, server.url)
+
+    assert await cancel_everywhere(work, breaker=breaker) > 3
+    probing = [circuit.probing for each in breakers for circuit in each._circuits.values()]
+    assert not any(probing)
+
+
+async def test_challenges(serve, response, cancel_everywhere) -> None:
+    challenge = 'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth-int"'
+
+    def reply(seen) -> bytes:
+        known = seen.value("Authorization") is not None
+        return response(b"ok") if known else response(b"who?", challenge, status="401 No")
+
+    server = await serve(reply)
+
+    async def work(session: ClientSession) -> None:
+        async with session.post(server.url, data=BytesIO(bytes(300_000))) as answer:
+            assert await answer.read() == b"ok"
+
+    assert await cancel_everywhere(work, middlewares=lambda: [DigestAuthMiddleware("ann", "pw")]) > 5

@@ -57,7 +57,7 @@ class NoProxy:
         elif network is not None:
             self._networks.append((network, port))
         elif name := host.removeprefix(".").rstrip("."):
-            self._names.append((name, port))
+            self._names.append((_as_in_urls(name), port))
 
     def covers(self, url: URL) -> bool:
         """Whether `url` is to be reached directly."""
@@ -86,6 +86,17 @@ def _address(text: str) -> IPAddress | None:
     except ValueError:
         return None
     return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
+
+
+def _as_in_urls(name: str) -> str:
+    """`name` IDNA-encoded, as hosts are compared; what cannot be encoded matches nothing."""
+    if name.isascii():
+        return name
+    stars = "*." if name.startswith("*.") else ""
+    try:
+        return stars + (URL.build(scheme="http", host=name.removeprefix(stars)).raw_host or "")
+    except ValueError:
+        return name
 
 
 def _is_within(host: str, name: str) -> bool:
