@@ -7,7 +7,8 @@ import json
 import pytest
 from cryptography.fernet import Fernet
 
-from levante.sessions import EncryptedCookieStorage, FernetCookies, NaClCookies, WeakKey
+from levante.sessions import EncryptedCookieStorage, FernetCookies, MemoryRevocations, NaClCookies, WeakKey
+from levante.sessions.errors import SealRejected
 from levante.web import Response
 
 KEY = bytes(range(32))
@@ -126,3 +127,34 @@ def test_a_key_of_no_use_is_refused(key):
 def test_a_short_nacl_key_is_refused():
     with pytest.raises(WeakKey, match="it is no key of aiohttp-session's NaClCookieStorage"):
         NaClCookies(b"short")
+
+
+@pytest.mark.hardening("S7")
+@pytest.mark.parametrize("how", ["invalidate", "login"])
+@pytest.mark.parametrize("adopted", [False, True])
+async def test_a_copy_of_an_old_cookie_ends_with_its_session(make, browser, old, how, adopted):
+    reader, cookie = old
+    storage = make(reader, revocations=MemoryRevocations())
+    visitor, at_once = browser(storage, cookie), browser(storage, cookie)
+    if adopted:  # by two requests of a page; the second one still has the old cookie
+        for one in (visitor, at_once):
+            await one.visit(n=1)
+            assert dict(await one.load()) == {**DATA, "n": 1}
+        visitor.cookies.append(cookie)
+    session = await visitor.load()
+    if how == "login":
+        session.user = "ann"
+    else:
+        session.invalidate()
+    await visitor.save(session)
+    for copy in (cookie, cookie.replace("=", "=!", 1)):  # spelled otherwise
+        assert (await browser(storage, copy).load()).empty
+    assert not adopted or (await at_once.load()).empty
+    if how == "login":
+        assert (await visitor.load()).user == "ann"
+
+
+def test_a_time_before_all_times_is_no_session(make, browser):
+    cookie = Fernet(base64.urlsafe_b64encode(KEY)).encrypt(b'{"session": {"n": 1}, "created": -5}').decode()
+    with pytest.raises(SealRejected, match="bad payload"):
+        FernetCookies(KEY).read(browser(make(FernetCookies(KEY)), f"AIOHTTP_SESSION={cookie}").request)

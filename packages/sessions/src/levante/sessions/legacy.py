@@ -3,6 +3,7 @@ a session of ours, written in our own cookie, and the old cookie is deleted. Not
 
 import base64
 import binascii
+import hashlib
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from .cookie import MAX_COOKIE, CookieSource, CookieTarget, SessionCookie
 from .errors import SealRejected, WeakKey
+from .session import IDENTITY_BYTES
 
 COOKIE_NAME: Final = "AIOHTTP_SESSION"
 KEY_BYTES: Final = 32
@@ -19,11 +21,13 @@ KEY_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What an old cookie held: its data, the JSON text they were in, and the time of its making in seconds."""
+    """What an old cookie held: its data, the JSON text they were in, the time of its making in seconds, and the
+    identity that its session gets: always the same, so that all copies of the cookie end together."""
 
     data: dict[str, Any]  # Any: plain JSON
     text: str
     created: int
+    identity: str
 
 
 class LegacyCookies(ABC):
@@ -42,7 +46,8 @@ class LegacyCookies(ABC):
             if len(value) > MAX_COOKIE:
                 raise SealRejected("too long")
             quoted = len(value) > 1 and value[0] == value[-1] == '"'  # http.cookies quotes what has a "/" in it
-            return _parse(self._open(value[1:-1] if quoted else value))
+            token, text = self._open(value[1:-1] if quoted else value)
+            return _parse(text, identity=hashlib.sha256(token).hexdigest()[: 2 * IDENTITY_BYTES])
         return None
 
     def delete(self, request: CookieSource, response: CookieTarget) -> None:
@@ -51,8 +56,9 @@ class LegacyCookies(ABC):
             self._cookie.delete(response)
 
     @abstractmethod
-    def _open(self, value: str) -> bytes:
-        """The JSON text. Raises SealRejected."""
+    def _open(self, value: str) -> tuple[bytes, bytes]:
+        """The token, which may be spelled in several ways, as what all of them stand for; and the JSON text in it.
+        Raises SealRejected."""
 
 
 class FernetCookies(LegacyCookies):
@@ -68,10 +74,11 @@ class FernetCookies(LegacyCookies):
         except ValueError:
             raise WeakKey("it is no key of aiohttp-session's EncryptedCookieStorage: those have 32 bytes") from None
 
-    def _open(self, value: str) -> bytes:
+    def _open(self, value: str) -> tuple[bytes, bytes]:
+        token = value.encode("utf-8", "surrogateescape")
         try:
-            return self._fernet.decrypt(value.encode("utf-8", "surrogateescape"))
-        except InvalidToken:
+            return base64.urlsafe_b64decode(token), self._fernet.decrypt(token)
+        except (InvalidToken, binascii.Error):
             raise SealRejected("bad seal") from None
 
 
@@ -89,14 +96,15 @@ class NaClCookies(LegacyCookies):
         self._box = SecretBox(secret_key)
         self._error = CryptoError
 
-    def _open(self, value: str) -> bytes:
+    def _open(self, value: str) -> tuple[bytes, bytes]:
         try:
-            return self._box.decrypt(base64.b64decode(value.encode("utf-8", "surrogateescape"), validate=True))
+            token = base64.b64decode(value.encode("utf-8", "surrogateescape"), validate=True)
+            return token, self._box.decrypt(token)
         except (self._error, binascii.Error, ValueError):
             raise SealRejected("bad seal") from None
 
 
-def _parse(text: bytes) -> Found | None:
+def _parse(text: bytes, *, identity: str) -> Found | None:
     try:
         content = json.loads(text)
         if content == {}:
@@ -104,6 +112,6 @@ def _parse(text: bytes) -> Found | None:
         data, created = content["session"], content["created"]
     except (ValueError, RecursionError, TypeError, KeyError):
         raise SealRejected("bad payload") from None
-    if not isinstance(data, dict) or type(created) is not int:
+    if not isinstance(data, dict) or type(created) is not int or created < 0:
         raise SealRejected("bad payload")
-    return Found(data, text.decode("utf-8", "replace"), created)
+    return Found(data, text.decode("utf-8", "replace"), created, identity)

@@ -71,7 +71,7 @@ class SealedCookieStorage(AbstractStorage):
                 return session
         if rejected:
             self.note_rejection(rejected)
-        return self._adopted(request) or await self.new_session()
+        return await self._adopted(request) or await self.new_session()
 
     async def save_session(self, request: CookieSource, response: CookieTarget, session: Session) -> None:
         action = self.plan(request, session)
@@ -103,6 +103,7 @@ class SealedCookieStorage(AbstractStorage):
         await self._revocations.revoke_user(user, None if self.max_age is None else MAX_LIFETIME + FUTURE_TOLERANCE)
 
     async def _check_revoked(self, session: Session) -> None:
+        """Raise SealRejected for one that has ended."""
         if self._revocations is not None:
             generation = session.loaded.generation if session.loaded is not None else 0
             if await self._revocations.is_revoked(handle_of(session.identity), session.user, generation):
@@ -121,6 +122,8 @@ class SealedCookieStorage(AbstractStorage):
         if self._revocations is None:
             return
         for presented in self._presented(request):
+            if presented.identity == session.identity and not ends:  # of aiohttp-session, and going on in our cookie
+                continue
             lasts = self.remaining(presented)
             first = await self._revocations.revoke(
                 handle_of(presented.identity), None if lasts is None else lasts + FUTURE_TOLERANCE
@@ -132,23 +135,32 @@ class SealedCookieStorage(AbstractStorage):
         for value in self.cookie.values(request):
             with contextlib.suppress(SealRejected):
                 yield self._open(value)[0]
+        for legacy in self._legacy:
+            with contextlib.suppress(SealRejected):
+                if (session := self._adopt(legacy, request)) is not None:
+                    yield session
 
-    def _adopted(self, request: CookieSource) -> Session | None:
+    async def _adopted(self, request: CookieSource) -> Session | None:
         """A session found in a cookie of aiohttp-session, to be written in ours."""
         for legacy in self._legacy:
             try:
-                found = legacy.read(request)
-                if found is None:
-                    continue
-                self.check_times(created=found.created, seen=found.created, max_age=None)
-                payload.check_loaded(found.data, found.text)
+                session = self._adopt(legacy, request)
+                if session is not None:
+                    await self._check_revoked(session)
+                    return session
             except SealRejected as error:
                 self.note_rejection(f"of aiohttp-session: {error.kind}")
-            else:
-                session = Session(created=found.created, dumps=self._encoder, clock=self.clock)
-                session.update(found.data)
-                return session
         return None
+
+    def _adopt(self, legacy: LegacyCookies, request: CookieSource) -> Session | None:
+        found = legacy.read(request)
+        if found is None:
+            return None
+        self.check_times(created=found.created, seen=found.created, max_age=None)
+        payload.check_loaded(found.data, found.text)
+        session = Session(found.identity, created=found.created, dumps=self._encoder, clock=self.clock)
+        session.update(found.data)
+        return session
 
     def _open(self, value: str) -> tuple[Session, bool]:
         """The session, and whether the newest key sealed it. Raises SealRejected."""
