@@ -49,7 +49,7 @@ conformance: setup ## the Autobahn suite on our WebSockets, both ways: its core;
 soak: MINUTES ?= 30
 soak: setup ## one server asked for everything for MINUTES=30, lightly: it may not grow; then the long forms of the fault tests
 	@$(BIN)/python scripts/soak.py --minutes $(MINUTES)
-	@LEVANTE_LONG=1 $(BIN)/pytest -q tests/faults tests/test_faults_server.py
+	@LEVANTE_LONG=1 $(BIN)/pytest -q tests/faults tests/test_faults_server.py tests/test_sessions_across_processes.py packages/sessions/tests/test_hardened.py
 
 lint: setup ## ruff: rules and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

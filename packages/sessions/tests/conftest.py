@@ -1,6 +1,7 @@
 """What the tests of this package share: keys, a clock that stands still, and a browser's cookie jar in miniature."""
 
 import asyncio
+import logging
 import random
 from urllib.parse import urlencode
 
@@ -9,7 +10,7 @@ from multidict import CIMultiDict
 from redis import Redis
 from redis_servers import RedisServer
 
-from levante.sessions import EncryptedCookieStorage, MemoryStorage, SignedCookieStorage, setup
+from levante.sessions import EncryptedCookieStorage, MemoryStorage, SessionCookie, SignedCookieStorage, setup
 from levante.sessions.redis import RedisStorage
 from levante.web import Application, AppRunner, HTTPException, Response, TCPSite, middleware
 
@@ -77,6 +78,40 @@ class Browser:
 @pytest.fixture(scope="session")
 def keys():
     return KEYS
+
+
+class Leaks(logging.Handler):
+    """Reads all that is logged, formatted with its tracebacks, for the cookies that were sent."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+        self.values = set()
+
+    def emit(self, record):
+        self.lines.append(self.format(record))
+
+    @property
+    def found(self):
+        text = "\n".join(self.lines)
+        return [value for value in self.values if len(value) >= 16 and value in text]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def leaks():
+    """No cookie that a test of this suite sets stands in a log, whatever the test is about (S15)."""
+    leaks, original = Leaks(), SessionCookie.set
+
+    def noted(self, response, value, **options):
+        leaks.values.add(value)
+        return original(self, response, value, **options)
+
+    logging.getLogger().addHandler(leaks)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(SessionCookie, "set", noted)
+        yield leaks
+    logging.getLogger().removeHandler(leaks)
+    assert leaks.found == []
 
 
 @pytest.fixture

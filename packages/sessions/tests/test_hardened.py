@@ -281,3 +281,15 @@ async def test_nothing_of_a_session_is_in_logs_and_answers(serve, keys, caplog):
     forbidden = [CANARY, cookie[:20], *(key.hex() for key in keys), *(encode(key) for key in keys)]
     forbidden += [json.dumps(CANARY), *(repr(key)[2:20] for key in keys)]
     assert [word for word in forbidden if any(word in text for text in told)] == []
+
+
+@pytest.mark.hardening("S15")
+async def test_the_logs_of_the_whole_suite_are_read(leaks, browser, keys):
+    """The reader of the logs finds what it looks for; at the end of the suite it has found nothing else."""
+    visitor = browser(EncryptedCookieStorage(keys))
+    await visitor.visit(user=7)
+    assert visitor.value in leaks.values
+    before = len(leaks.lines)
+    logging.getLogger("levante.sessions").warning("a slip: %s", visitor.value)
+    assert leaks.found == [visitor.value]
+    del leaks.lines[before:]

@@ -24,6 +24,9 @@ SAFE_ALGORITHMS: Final = frozenset(
 )
 """Signatures with a public key. With HMAC the provider's public key could be mistaken for a secret."""
 
+HASHES: Final = {"256": "sha256", "384": "sha384"}
+"""What `at_hash` is made with, by the end of the algorithm's name; all others, Ed25519 among them, have SHA-512."""
+
 NONSENSE: Final = (JoseError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What joserfc raises for what is no token."""
 
@@ -101,6 +104,6 @@ def _hash_problem(claims: Mapping[str, Any], algorithm: str, access_token: str) 
     """Whether the access token is the one that the ID token came with (3.1.3.6)."""
     if "at_hash" not in claims:
         return ""
-    digest = hashlib.new(f"sha{algorithm[2:]}" if algorithm[2:].isdigit() else "sha512", access_token.encode()).digest()
+    digest = hashlib.new(HASHES.get(algorithm[-3:], "sha512"), access_token.encode()).digest()
     wanted = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
     return "" if claims["at_hash"] == wanted else "belongs to another access token"

@@ -75,7 +75,7 @@ def _imported(entry: Any) -> tuple[str, PublicKey] | None:
     if not isinstance(entry, dict) or entry.get("use", "sig") != "sig" or not isinstance(entry.get("alg", ""), str):
         return None
     kind = entry.get("kty")
-    if kind not in KINDS or (kind == "RSA" and len(str(entry.get("n"))) < MIN_RSA_TEXT):
+    if not isinstance(kind, str) or kind not in KINDS or (kind == "RSA" and len(str(entry.get("n"))) < MIN_RSA_TEXT):
         return None
     public = {name: value for name, value in entry.items() if name in ("kty", "kid", "n", "e", "crv", "x", "y")}
     try:
