@@ -182,6 +182,19 @@ async def test_entries_without_a_body_fill_it_too() -> None:
     assert len(storage) < 100
 
 
+async def test_other_keys_are_not_gone_through(tmp_path: Path) -> None:
+    storage = DiskStorage(tmp_path)
+    for number in range(50):
+        await storage.put(str(number), entry())
+    again = DiskStorage(tmp_path)
+    for known in (storage, again):
+        assert await known.find("7", anything) == entry()
+        assert len(known._names("7")) == 1
+        await known.remove("7")
+        assert (known._names("7"), len(known._variants), len(known._sizes or ())) == ([], 49, 49)
+        await known.put("7", entry())
+
+
 async def test_a_crash_leaves_nothing_that_stays(tmp_path: Path) -> None:
     old, young, other = tmp_path / "x.part", tmp_path / "y.part", tmp_path / "mine"
     for path in (old, young, other):

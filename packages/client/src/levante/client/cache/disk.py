@@ -15,7 +15,7 @@ import os
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -50,6 +50,7 @@ class DiskStorage:
         self._max_bytes = max_bytes
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="levante-cache")
         self._sizes: OrderedDict[str, int] | None = None  # by name, those used last at the end
+        self._variants: dict[str, OrderedDict[str, None]] = {}  # the names under a key, in the same order
         self.size = 0
         """Bytes of the files that are known."""
 
@@ -85,7 +86,7 @@ class DiskStorage:
         for name in self._names(key):
             entry = self._read(name, key, selects)
             if entry is not None:
-                sizes.move_to_end(name)
+                self._note(name, sizes[name])
                 os.utime(self._folder / name)
                 return entry
         return None
@@ -100,15 +101,15 @@ class DiskStorage:
         if len(data) > self._max_bytes:
             return
         replace_file(self._folder / name, data)
-        sizes[name] = len(data)
+        self._note(name, len(data))
         self.size += len(data)
-        for surplus in list(self._names(key))[MAX_VARIANTS:]:
+        for surplus in self._names(key)[MAX_VARIANTS:]:
             self._drop(surplus)
         while self.size > self._max_bytes:
             self._drop(next(iter(sizes)))
 
     def _remove(self, key: str) -> None:
-        for name in list(self._names(key)):
+        for name in self._names(key):
             self._drop(name)
 
     def _read(self, name: str, key: str, selects: Selects) -> Entry | None:
@@ -137,12 +138,24 @@ class DiskStorage:
         sizes = self._opened()
         if name in sizes:
             self.size -= sizes.pop(name)
+            place = _place(name)
+            del self._variants[place][name]
+            if not self._variants[place]:
+                del self._variants[place]
             (self._folder / name).unlink(missing_ok=True)
 
-    def _names(self, key: str) -> Iterator[str]:
+    def _names(self, key: str) -> list[str]:
         """Those under `key`, the last used first."""
-        prefix = fingerprint(key) + "-"
-        return (name for name in reversed(list(self._opened())) if name.startswith(prefix))
+        self._opened()
+        return list(reversed(self._variants.get(fingerprint(key), ())))
+
+    def _note(self, name: str, size: int) -> None:
+        """`name` is used, and has so many bytes."""
+        sizes, variants = self._opened(), self._variants.setdefault(_place(name), OrderedDict())
+        sizes[name] = size
+        sizes.move_to_end(name)
+        variants[name] = None
+        variants.move_to_end(name)
 
     def _opened(self) -> OrderedDict[str, int]:
         if self._sizes is None:
@@ -158,9 +171,16 @@ class DiskStorage:
                         found.append((status.st_mtime, file.name, status.st_size))
                     elif file.name.endswith(PART) and status.st_mtime < time.time() - PART_AGE:
                         Path(file.path).unlink(missing_ok=True)
-            self._sizes = OrderedDict((name, size) for _, name, size in sorted(found))
+            self._sizes = OrderedDict()
+            for _, name, size in sorted(found):
+                self._note(name, size)
             self.size = sum(self._sizes.values())
         return self._sizes
+
+
+def _place(name: str) -> str:
+    """What the name of a file tells of its key."""
+    return name.partition("-")[0]
 
 
 def _digest(head: str, body: bytes) -> str:
