@@ -436,3 +436,38 @@ async def test_what_is_seen_before_the_head_is_sent(serve: Any, path: str, serve
         assert seen[-1].pop("Date")
         given = {"Server": server_header} if server_header else {}
         assert seen[-1] == {"Content-Type": "text/plain; charset=utf-8", **given}
+
+
+@pytest.mark.parity("S48", "S30")
+async def test_who_does_not_look_finds_date_and_server_sent(serve: Any) -> None:
+    """They are there for the second receiver, whether or not a middleware has touched the headers before."""
+    seen: list[dict[str, str]] = []
+
+    async def pass_by(_: web.Request, response: web.StreamResponse) -> None:
+        assert response.status == 200
+
+    async def look(request: web.Request, response: web.StreamResponse) -> None:
+        if request.query_string == "look":
+            seen.append(dict(response.headers))
+
+    async def touch(request: web.Request, handler: web.Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if request.path == "/touched":
+            response.headers["X-Touched"] = "1"
+        return response
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text="x")
+
+    app = web.Application(middlewares=[touch])
+    app.on_response_prepare.extend([pass_by, look])
+    app.router.add_get("/", answer)
+    app.router.add_get("/touched", answer)
+    served = await serve(app, server_header="ours")
+    for target in ("/", "/touched", "/?look", "/touched?look"):
+        headers = (await served.get(target)).headers
+        assert headers.getall("Server") == ["ours"]
+        assert len(headers.getall("Date")) == 1
+        assert ("X-Touched" in headers) == ("touched" in target)
+    added = {"Date", "Server", "Content-Type"}
+    assert [set(each) for each in seen] == [added, {*added, "X-Touched"}]

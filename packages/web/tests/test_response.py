@@ -248,14 +248,32 @@ async def test_chunked_on_demand(serve: Any) -> None:
     assert (answer.headers["Transfer-Encoding"], answer.body) == ("chunked", b"abc")
 
 
-async def test_a_large_body_waits_for_a_slow_client(serve: Any) -> None:
-    size = 8_000_000
+@pytest.mark.parametrize("has_receiver", [False, True])
+async def test_a_large_body_waits_for_a_slow_client(serve: Any, has_receiver: bool) -> None:
+    size = 32_000_000  # more than the buffers of a system take
+    asked = asyncio.Event()
 
-    async def handler(request: web.Request) -> web.Response:
+    async def handler(_: web.Request) -> web.Response:
+        asked.set()
         return web.Response(body=b"x" * size)
 
-    served = await serve(handler)
-    assert len((await served.get("/")).body) == size
+    async def look(_: web.Request, response: web.StreamResponse) -> None:
+        assert not response.prepared
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    if has_receiver:
+        app.on_response_prepare.append(look)
+    served = await serve(app)
+    peer = await served.connect()
+    await peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    await asked.wait()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert served.server.slots.running == 1
+    head, _, body = (await peer.reader.read()).partition(b"\r\n\r\n")
+    assert (head.lower().count(b"\r\ndate:"), len(body)) == (1, size)
+    assert served.server.slots.running == 0
 
 
 @pytest.mark.parity("S32")

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final
 from .dates import format_date
 from .errors import ExchangeTimeout, LocalProtocolError, PeerDisconnected, ProtocolError, RemoteProtocolError
 from .h1 import Connection
+from .hdrs import DATE, SERVER
 from .heads import RequestHead
 from .kernelcopy import send_file
 from .limits import MAX_DRAINED_BODY, MAX_JOINED_BODY, SENDFILE_STEP
@@ -69,7 +70,7 @@ class _AddedFields:
     def __init__(self) -> None:
         self.date_line = ""
         self.server_line = ""
-        self.fields: tuple[Any, ...] = ()  # Any: pairs, of which split() does not know that they are
+        self.fields: tuple[tuple[str, str], ...] = ()
 
 
 _added = _AddedFields()
@@ -190,8 +191,8 @@ class Exchange:
         if _added.date_line is not line or _added.server_line is not self._server_line:
             _added.date_line = line
             _added.server_line = self._server_line
-            lines = (line, self._server_line) if self._server_line else (line,)
-            _added.fields = tuple(tuple(text[:-2].split(": ", 1)) for text in lines)
+            fields = ((DATE, line), (SERVER, self._server_line)) if self._server_line else ((DATE, line),)
+            _added.fields = tuple((name, text[len(name) + 2 : -2]) for name, text in fields)
         return _added.fields
 
     def leave_out_server(self) -> None:

@@ -5,6 +5,7 @@ for each route.
 
 from collections.abc import Awaitable, Sequence
 from functools import partial, update_wrapper
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from .jsoncodec import with_codec
@@ -54,6 +55,8 @@ def _behind(middleware: "Middleware", handler: "Handler") -> "Handler":
     """`handler` with `middleware` around it. What was set on the handler (its name, marks that decorators left) is
     there to be read for the middlewares further out.
     """
+    if isinstance(middleware, FunctionType) and _takes_both(middleware.__code__):
+        return update_wrapper(_with_default(middleware, handler), handler)
     # Any: that a middleware takes the handler by its keyword cannot be said of a Callable
     call: Any = middleware
 
@@ -62,6 +65,21 @@ def _behind(middleware: "Middleware", handler: "Handler") -> "Handler":
         return answer
 
     return update_wrapper(behind, handler)
+
+
+def _takes_both(code: CodeType) -> bool:
+    """Whether a function has the parameters (request, handler), in this order and no more of them by position."""
+    return code.co_argcount == 2 and code.co_varnames[1] == "handler"
+
+
+def _with_default(middleware: FunctionType, handler: "Handler") -> "Handler":
+    """The function again, with `handler` as the default of its second parameter: so the request is all that it has to
+    be called with, and there is no function in between, which each request would pass once for each middleware.
+    """
+    name, closure = middleware.__name__, middleware.__closure__
+    bound = FunctionType(middleware.__code__, middleware.__globals__, name, (handler,), closure)
+    bound.__kwdefaults__ = middleware.__kwdefaults__
+    return bound
 
 
 async def _in_app(request: "Request", *, app: "Application", handler: "Handler") -> "StreamResponse":

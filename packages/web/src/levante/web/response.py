@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from multidict import CIMultiDict
 
+from levante.http.hdrs import CONTENT_LENGTH, CONTENT_TYPE
 from levante.http.limits import EXECUTOR_THRESHOLD
 from levante.http.payloads import Payload, get_payload
 from levante.http.status import has_empty_body, is_bodiless
@@ -26,7 +27,7 @@ __all__ = ["ContentCoding", "Response", "StreamResponse", "exception_response", 
 
 DEFAULT_CHARSET = "utf-8"
 
-TEXT_FIELDS = (("Content-Type", "text/plain; charset=utf-8"),)
+TEXT_FIELDS = ((CONTENT_TYPE, "text/plain; charset=utf-8"),)
 """The header fields of a response that was made from a text and nothing else."""
 
 MAX_TYPES = 64
@@ -214,8 +215,10 @@ class Response(StreamResponse):
         """Send head and body in one write if nothing waits or wants to see them before: True when that was all. For
         the server, and not for subclasses.
         """
+        if self._request is not None or request.has_prepare_hooks:
+            return False
         body = self._ready_body()
-        if body is None or self._request is not None or request.has_prepare_hooks:
+        if body is None:
             return False
         self._request = request
         self._respond(request, body)
@@ -230,14 +233,15 @@ class Response(StreamResponse):
                     self.show_added_fields(request)
                     for receiver in receivers:
                         await receiver(request, self)
-                    if self._headers is not None:
-                        self.hide_removed_fields(request)
+                    self.hide_removed_fields(request)
                 request.run_prepare_hooks(self)
                 body = self._ready_body()
                 if body is None:
                     await self._begin(request)
                 else:
                     self._respond(request, body)
+                    if not request.exchange.connection.write_paused:
+                        return
             elif self._request is not None:
                 self._claim(request)
             if not self._finished:
@@ -250,7 +254,7 @@ class Response(StreamResponse):
 
     def _ready_body(self) -> bytes | None:
         """The body, if it is at hand as it is to be sent, and its length nobody's business but ours."""
-        if self._compression or self._chunked or (self._headers is not None and "Content-Length" in self._headers):
+        if self._compression or self._chunked or (self._headers is not None and CONTENT_LENGTH in self._headers):
             return None
         body = self._body
         if body is None:
@@ -278,7 +282,7 @@ class Response(StreamResponse):
 
 @lru_cache(maxsize=MAX_TYPES)
 def _type_fields(content_type: str, charset: str | None) -> tuple[tuple[str, str], ...]:
-    return (("Content-Type", content_type if charset is None else f"{content_type}; charset={charset}"),)
+    return ((CONTENT_TYPE, content_type if charset is None else f"{content_type}; charset={charset}"),)
 
 
 def json_response(

@@ -5,13 +5,13 @@ response belongs to the one request that prepared it.
 
 import datetime
 import math
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict
 
 from levante.http.dates import format_date, parse_date
 from levante.http.exchange import Exchange
+from levante.http.hdrs import SERVER
 from levante.http.mediatypes import parse_media_type
 from levante.http.status import has_empty_body, reason_phrase
 from levante.http.validators import ETag, parse_etags
@@ -37,10 +37,6 @@ RESET_CONTENT = 205
 """The status of a response without a body that is framed as one with an empty body (RFC 9110 section 15.3.6)."""
 
 
-MAX_HEADS = 32
-"""Sets of fields that are kept joined to Date and Server; each is of use for a second, and programs use few."""
-
-
 class StreamResponse(TrailersMixin, CookieMixin):
     """A response whose body is written with `write`, between `prepare` and `write_eof`.
 
@@ -61,6 +57,7 @@ class StreamResponse(TrailersMixin, CookieMixin):
         "_reason",
         "_request",
         "_status",
+        "_unshown",
     )
 
     def __init__(self, *, status: int = 200, reason: str | None = None, headers: "LooseHeaders | None" = None) -> None:
@@ -74,6 +71,7 @@ class StreamResponse(TrailersMixin, CookieMixin):
         self._cookies = None
         self._request: BaseRequest | None = None
         self._exchange: Exchange | None = None
+        self._unshown: Exchange | None = None
         self._finished = False
         self._keep_alive: bool | None = None
         self._chunked = False
@@ -109,6 +107,10 @@ class StreamResponse(TrailersMixin, CookieMixin):
         """The headers; once prepared a copy that refuses changes with RuntimeError."""
         if self._headers is None:
             self._headers = CIMultiDict(self._initial)
+        if self._unshown is not None:
+            shown, self._unshown = self._unshown, None
+            for name, value in shown.added_fields():
+                self._headers.setdefault(name, value)
         if self._exchange is not None and not isinstance(self._headers, SentHeaders):
             self._headers = SentHeaders(self._headers)
         return self._headers
@@ -294,19 +296,15 @@ class StreamResponse(TrailersMixin, CookieMixin):
 
     def show_added_fields(self, request: "BaseRequest") -> None:
         """Have in `headers` what is added to every head below, Date and Server: receivers of `on_response_prepare` look
-        for them there.
+        for them there. Most do not look at all, so they are put there for the first who does.
         """
-        added = request.exchange.added_fields()
-        if self._headers is None and self._initial:  # most receivers do not look: then no mapping is made
-            self._initial = _joined(self._initial, added)
-            return
-        headers = self.headers
-        for name, value in added:
-            headers.setdefault(name, value)
+        self._unshown = request.exchange
 
     def hide_removed_fields(self, request: "BaseRequest") -> None:
         """A receiver may have removed Server. (A Date is sent in any case: RFC 9110 section 6.6.1.)"""
-        if self._headers is not None and "Server" not in self._headers:
+        if self._unshown is not None:
+            self._unshown = None  # nobody has looked
+        elif SERVER not in self.headers:
             request.exchange.leave_out_server()
 
     async def _begin(self, request: "BaseRequest") -> None:
@@ -416,9 +414,3 @@ class StreamResponse(TrailersMixin, CookieMixin):
         else:
             info = f"{self._request.method} {self._request.head.target}"
         return f"<{type(self).__name__} {self._status} {self.reason} {info}>"
-
-
-@lru_cache(maxsize=MAX_HEADS)
-def _joined(fields: tuple[tuple[str, str], ...], added: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """The same tuple as the last time, if these have been joined before: the writer then knows it."""
-    return fields + added
