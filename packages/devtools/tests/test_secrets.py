@@ -109,3 +109,67 @@ def test_a_write_that_fails_changes_nothing(env: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(os, "fsync", full)
     assert isinstance(secrets("rotate", str(env)).exception, OSError)
     assert (env.read_text(), list(env.parent.iterdir())) == (before, [env])
+
+
+def test_line_ends_stay_what_they_are(tmp_path: Path) -> None:
+    file, key = tmp_path / ".env", generate_key()
+    file.write_bytes(f"A=1\r\nSECRET_KEYS={key}\r\nB=2\r\n".encode())
+    assert secrets("rotate", str(file)).exit_code == 0
+    first, line, *rest = file.read_bytes().split(b"\r\n")
+    assert (first, line.endswith(f",{key}".encode()), rest) == (b"A=1", True, [b"B=2", b""])
+
+
+def test_a_name_that_stands_there_twice(env: Path) -> None:
+    with env.open("a") as file:
+        file.write(f"\nexport SECRET_KEYS={generate_key()}\n")
+    before = env.read_text()
+    done = secrets("rotate", str(env))
+    assert (done.exit_code, env.read_text()) == (2, before)
+    assert "has 2 lines SECRET_KEYS=..., and only one of them counts" in done.output
+
+
+def test_somebody_elses_change_is_not_lost(env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = os.fsync
+
+    def change(descriptor: int) -> None:
+        sync(descriptor)
+        env.write_text("CHANGED=1\n")
+
+    monkeypatch.setattr(os, "fsync", change)
+    done = secrets("rotate", str(env))
+    assert (done.exit_code, env.read_text()) == (2, "CHANGED=1\n")
+    assert "was changed meanwhile; call this again" in done.output
+    assert list(env.parent.iterdir()) == [env]
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_stays_its_owners(env: Path) -> None:
+    os.chown(env, 12345, 12346)
+    assert secrets("rotate", str(env)).exit_code == 0
+    assert (env.stat().st_uid, env.stat().st_gid, env.stat().st_mode & 0o777) == (12345, 12346, 0o600)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no such owners there")
+def test_a_file_of_somebody_else(env: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, stat = env.read_text(), Path.stat
+
+    def anothers(path: Path, **options: bool) -> os.stat_result:
+        found = stat(path, **options)
+        return os.stat_result([*found[:4], found[4] + 1, *found[5:]]) if path == env else found
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "stat", anothers)
+    monkeypatch.setattr(os, "chown", refuse)
+    done = secrets("rotate", str(env))
+    assert (done.exit_code, env.read_text()) == (2, before)
+    assert "belongs to another user" in done.output
+
+
+def test_a_link_stays_one(env: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(env)
+    assert secrets("rotate", str(link)).exit_code == 0
+    assert link.is_symlink()
+    assert len(keys_in(env)) == 2

@@ -45,10 +45,13 @@ def rotate_command(path: Path, name: str, keep: int, step: str | None) -> None:
 
     text = _read(path)
     line = re.compile(
-        rf"^([ \t]*(?:export[ \t]+)?{re.escape(name)}[ \t]*=[ \t]*)(['\"]?)([^'\"\n#]*?)\2([ \t]*(?:#.*)?)$",
+        rf"^([ \t]*(?:export[ \t]+)?{re.escape(name)}[ \t]*=[ \t]*)(['\"]?)([^'\"\r\n#]*?)\2([ \t]*(?:#.*)?)\r?$",
         re.MULTILINE,
     )
-    found = line.search(text)
+    lines = list(line.finditer(text))
+    if len(lines) > 1:
+        raise click.UsageError(f"{path} has {len(lines)} lines {name}=..., and only one of them counts; leave that one")
+    found = lines[0] if lines else None
     if found is None and "=" in text.rstrip().rstrip("="):
         raise click.UsageError(f"{path} has no line {name}=...; expected a .env file with it, or a file of keys alone")
     old = [key.strip() for key in (found[3] if found else text).split(",") if key.strip()]
@@ -61,7 +64,7 @@ def rotate_command(path: Path, name: str, keep: int, step: str | None) -> None:
     if not keys:
         raise click.UsageError(f"{path} has {len(old)} keys; expected two or more, the last of them to be promoted")
     joined = ",".join(keys)
-    _replace(path, text[: found.start(3)] + joined + text[found.end(3) :] if found else joined + "\n")
+    _replace(path, text[: found.start(3)] + joined + text[found.end(3) :] if found else joined + "\n", before=text)
     dropped = len(set(old) - set(keys))
     click.echo(f"{path}: {len(keys)} keys, {dropped} dropped; restart the service to use them")
 
@@ -78,21 +81,38 @@ def _rotated(old: list[str], *, keep: int, step: str | None) -> list[str]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        with path.open(encoding="utf-8", newline="") as file:  # its line ends are its own
+            return file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{path} cannot be read ({type(error).__name__}); expected a .env file") from None
 
 
-def _replace(path: Path, text: str) -> None:
-    """In one step, so that no crash leaves half a file and no reader sees one. The new file is for its owner only:
-    that is how mkstemp makes them."""
+def _replace(path: Path, text: str, *, before: str) -> None:
+    """In one step, so that no crash leaves half a file and no reader sees one. The new file is for its owner only: that
+    is how mkstemp makes them; he is the one of the old file, who has to read it. UsageError when that cannot be, and
+    when the file is not what it was `before`: somebody else's change would be lost, or somebody's key."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.resolve().parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        _give(Path(name), path)
+        if _read(path) != before:
+            raise click.UsageError(f"{path} was changed meanwhile; call this again")
         Path(name).replace(path.resolve())
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _give(made: Path, path: Path) -> None:
+    """To the owner of the file that it replaces."""
+    old, new = path.stat(), made.stat()
+    if (old.st_uid, old.st_gid) == (new.st_uid, new.st_gid):
+        return
+    try:
+        os.chown(made, old.st_uid, old.st_gid)
+    except OSError:
+        if old.st_uid != new.st_uid:
+            raise click.UsageError(f"{path} belongs to another user, who could not read it any more; be him") from None
