@@ -239,3 +239,23 @@ async def test_the_total_timeout_spans_redirects(serve) -> None:
         with pytest.raises(TimeoutError):
             await session.get(server.url, max_redirects=100)
         assert session.connector._pool.leased_count == 0
+
+
+@pytest.mark.parity("C22")
+async def test_credentials_that_a_redirect_names_do_not_replace_ones_own(serve, session) -> None:
+    server = await serve(lambda seen: redirect(there) if seen.target == "/" else OK)
+    there = server.url.replace("//", "//ann:pw@") + "end"
+    async with session.get(server.url, headers={"Authorization": "Bearer mine"}) as response:
+        assert response.status == 200
+    assert server.last.values("Authorization") == ["Bearer mine"]
+    async with session.get(server.url) as response:
+        assert response.status == 200
+    assert server.last.values("Authorization") == [BasicAuth("ann", "pw").encode()]
+
+
+@pytest.mark.parity("C22")
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".test"])
+async def test_a_redirect_to_what_can_be_no_name(serve, session, host: str) -> None:
+    server = await serve(redirect(f"http://{host}/"))
+    with pytest.raises(client.ClientConnectorDNSError):
+        await session.get(server.url)

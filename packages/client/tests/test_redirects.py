@@ -69,10 +69,20 @@ def test_other_schemes_are_refused(location: str) -> None:
 
 @pytest.mark.parity("C22")
 @pytest.mark.hardening("C52")
-@pytest.mark.parametrize("location", ["http://[::1/", "http:///x", "http://h:port/"])
+@pytest.mark.parametrize(
+    "location", ["http://[::1/", "http:///x", "http://h:port/", "http://a%3Ab:c@h/", "http://a:b%0A@h/"]
+)
 def test_what_is_no_url_is_refused(location: str) -> None:
     with pytest.raises(InvalidUrlRedirectClientError):
         hop(location=location)
+
+
+@pytest.mark.parity("C22")
+@pytest.mark.parametrize("location", ["/a b", "/\u00e9", "?a b", "/\udcff\u00e9"])
+def test_what_cannot_be_sent_as_it_is(location: str) -> None:
+    assert hop(location=location).url.raw_path_qs.isascii()
+    with pytest.raises(InvalidUrlRedirectClientError, match="percent-encoded"):
+        hop(location=location, requote=False)
 
 
 @pytest.mark.hardening("C52")

@@ -22,6 +22,9 @@ async def test_threaded() -> None:
     assert found[0]["port"] == 80
     with pytest.raises(OSError, match=r".+"):
         await resolver.resolve("name.invalid", 80)
+    for name in ("a..b", "a" * 64 + ".test"):
+        with pytest.raises(socket.gaierror, match="no name can be"):
+            await resolver.resolve(name, 80)
     await resolver.close()
 
 

@@ -105,9 +105,13 @@ class Journey:
         route = self._route
         url, from_url = strip_auth_from_url(self.url if route.hsts is None else route.hsts.upgrade(self.url))
         headers = automatic_headers(self.headers, url, automatic=route.automatic, skip=route.skip_auto_headers)
-        auth = self._auth or from_url
         if from_url is not None and hdrs.AUTHORIZATION in headers:
-            raise ValueError("credentials in the URL and an Authorization header exclude each other: give one of them")
+            if not self._history:
+                raise ValueError(
+                    "credentials in the URL and an Authorization header exclude each other: give one of them"
+                )
+            from_url = None  # those of a redirect do not replace the caller's own
+        auth = self._auth or from_url
         self.url = url
         if auth is not None:
             self._auth = auth

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from multidict import CIMultiDict
 from yarl import URL
 
+from .auth import strip_auth_from_url
 from .errors import InvalidUrlRedirectClientError, NonHttpUrlRedirectClientError
 from .origin import SECURE_SCHEMES, is_legacy_ipv4, same_origin
 
@@ -23,6 +24,7 @@ BODY_FIELDS = (
     "Transfer-Encoding",
 )  # fmt: skip
 
+_TARGET = re.compile(r"[\x21-\x7e]+")
 _RAW_BYTE = re.compile("[\udc80-\udcff]")
 
 
@@ -49,9 +51,9 @@ def next_hop(
 ) -> Hop:
     """The hop that an answer of `status` with `location` asks for.
 
-    InvalidUrlRedirectClientError for a location that is no URL, has no host, or leads from TLS to plain text (unless
-    `allow_downgrade`), after `upgrade` had its say (HSTS); NonHttpUrlRedirectClientError for a scheme outside
-    `schemes`.
+    InvalidUrlRedirectClientError for a location that is no URL, has no host, cannot be sent as it is, or leads from TLS
+    to plain text (unless `allow_downgrade`), after `upgrade` had its say (HSTS); NonHttpUrlRedirectClientError for a
+    scheme outside `schemes`.
     """
     target = _target(url, location, requote=requote)
     if upgrade is not None:
@@ -67,6 +69,12 @@ def next_hop(
             target,
             "the redirect leads from TLS to plain text; allow it with ClientSession(allow_insecure_redirects=True)",
         )
+    if not _TARGET.fullmatch(target.raw_path_qs):
+        raise InvalidUrlRedirectClientError(target, "its path or query is not percent-encoded, and requoting is off")
+    try:
+        strip_auth_from_url(target)
+    except ValueError as exc:
+        raise InvalidUrlRedirectClientError(target.with_user(None), f"its credentials cannot be sent: {exc}") from exc
     becomes_get = (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST")
     return Hop("GET" if becomes_get else method, target, becomes_get, not same_origin(url, target))
 

@@ -52,7 +52,12 @@ class ThreadedResolver(AbstractResolver):
         """The addresses of `host`, in the order of the system (RFC 6724). OSError (usually gaierror) when it has
         none."""
         loop = asyncio.get_running_loop()
-        infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG)
+        try:
+            infos = await loop.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG
+            )
+        except UnicodeError as exc:  # a label of more than 63 characters, or of none
+            raise socket.gaierror(socket.EAI_NONAME, f"no name can be like this: {exc}") from exc
         return [
             ResolveResult(
                 hostname=host,
