@@ -341,3 +341,27 @@ async def test_roles_are_no_letters() -> None:
     policy = auth.RoleAuthorizationPolicy(lambda _: "admin", {"a": ["*"]})
     with pytest.raises(TypeError, match=r"a list, such as \['admin'\]; got 'admin'"):
         await policy.permits("ann", "items.edit")
+
+
+async def test_methods_of_any_object_are_guarded(serve: Any) -> None:
+    class Shop:
+        @auth.has_permission("items.edit")
+        async def edit(self, request: web.Request) -> web.Response:
+            return await hello(request)
+
+    served = await serve(application({"/": Shop().edit}))
+    assert await statuses(served, "/", [None, "bob", "ann"]) == [401, 403, 200]
+
+
+async def test_what_is_called_without_a_request_is_an_error() -> None:
+    with pytest.raises(TypeError, match="called with a request, or is a method of a view"):
+        await auth.login_required(hello)(object())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("guard", [auth.login_required, auth.has_permission("items.see")])
+def test_a_decorator_does_not_hide_the_permission_of_a_view(guard: Any) -> None:
+    class Items(web.View):
+        permission = "items.edit"
+
+    with pytest.raises(TypeError, match="Items is a class, whose `permission`"):
+        guard(Items)

@@ -83,12 +83,28 @@ def _behind(check: _Check) -> "Middleware":
 
 
 def _guarded(handler: _Guarded, check: _Check) -> _Guarded:
+    if isinstance(handler, type):
+        raise TypeError(
+            f"{handler.__name__} is a class, whose `permission` and `middlewares` a decorator would hide; "
+            "give it `permission`, or `middlewares` with requires_login()"
+        )
+
     @wraps(handler)
     async def guarded(*args: Any, **kwargs: Any) -> Any:  # Any: as the handler has them
-        subject = args[0]
-        await check(subject.request if isinstance(subject, AbstractView) else subject)
+        await check(_request_of(args))
         return await handler(*args, **kwargs)
 
     guarded_handler: Any = guarded  # Any: a decorator gives back the type that it got
     result: _Guarded = guarded_handler
     return result
+
+
+def _request_of(args: "tuple[Any, ...]") -> "Request":  # Any: as the handler has them
+    """Of a handler, of a method of a view, and of a method of any other object."""
+    for subject in args[:2]:
+        if isinstance(subject, AbstractView):
+            return subject.request
+        if hasattr(subject, "match_info"):  # the class itself cannot be imported here: routing needs the guards
+            request: Request = subject
+            return request
+    raise TypeError("a guarded handler is called with a request, or is a method of a view; got neither")
