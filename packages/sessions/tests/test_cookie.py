@@ -177,3 +177,21 @@ def test_deletion_names_the_same_attributes():
         for part in ("Secure", "HttpOnly", f"Path={cookie.path}", f"SameSite={cookie.samesite}"):
             assert part in text
         assert ("Domain=example.com" in text) == bool(options)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([], ["Cookie"]),
+        (["Accept, cookie"], ["Accept, cookie"]),
+        (["*"], ["*"]),
+        (["X-Cookie-Consent"], ["X-Cookie-Consent, Cookie"]),
+        (["Accept", "Origin"], ["Accept, Origin, Cookie"]),
+    ],
+)
+def test_caches_are_told_of_the_cookie(before, after):
+    response = Response()
+    for value in before:
+        response.headers.add("Vary", value)
+    vary_by_cookie(response)
+    assert response.headers.getall("Vary") == after

@@ -156,8 +156,7 @@ def forbid_storing(response: CookieTarget) -> None:
 def vary_by_cookie(response: CookieTarget) -> None:
     """Say that the response depends on the cookie, so that no shared cache gives one visitor's page to another (RFC
     9110, 12.5.5)."""
-    present = response.headers.get("Vary")
-    if present is None:
-        response.headers["Vary"] = "Cookie"
-    elif present != "*" and "cookie" not in present.lower():
-        response.headers["Vary"] = f"{present}, Cookie"
+    present = ", ".join(response.headers.getall("Vary", ()))
+    names = {name.strip(" \t").lower() for name in present.split(",")}
+    if names.isdisjoint(("*", "cookie")):
+        response.headers["Vary"] = f"{present}, Cookie" if present else "Cookie"
