@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 HANDLER_TIMEOUT = 60.0
 """Seconds that a handler may take unless told otherwise; beyond it nobody is waiting for the answer any more."""
 
+_latest, _set, _reset = current_deadline.get, current_deadline.set, current_deadline.reset
+"""Bound once: for a method of a context variable each look makes an object."""
 
 EARLY = 0.002
 """Seconds by which event loops fire before the time that they were given, by the resolution of their clock."""
@@ -107,13 +109,13 @@ class _HandlerDeadline(Deadline):
         line.running[self] = None
         if line.timer is None:
             line.expect(when)
-        self.outer = current_deadline.get()
-        self._token = current_deadline.set(self)
+        self.outer = _latest()
+        self._token = _set(self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        current_deadline.reset(self._token)
+        _reset(self._token)
         if not self._has_expired:
             self._line.running.pop(self, None)  # it is not there if its response had begun when it expired
             return
