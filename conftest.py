@@ -2,11 +2,16 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Mapping
 
 import pytest
 
 LOOP = os.environ.get("LEVANTE_TEST_LOOP", "asyncio")
+
+# A shell starts what runs in its background with SIGINT ignored, and so would be what the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

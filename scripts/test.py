@@ -23,7 +23,8 @@ from postgres import throwaway_cluster
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "tests"
 COVERAGE_FLOOR = 95  # per cent of each package's lines, by its own tests
-WORKERS = max(2, os.cpu_count() or 2)
+# Tests wait for other processes and for clocks nearly half of their time: more of them than there are cores.
+WORKERS = max(3, (os.cpu_count() or 2) * 3 // 2)
 PLAIN = {"LEVANTE_PURE": "1", "LEVANTE_TEST_LOOP": "asyncio"}
 COMPILED = {"LEVANTE_TEST_LOOP": "uvloop"}
 # Without assert statements (those of tests are pytest's own code); pytest warns of it.

@@ -38,14 +38,17 @@ async def test_files_names_and_connections_that_cannot_be_opened(shop: Start, tm
         assert (await begun.head()).status == 200
         others = [socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) for _ in range(2 * FILES)]
         await asyncio.to_thread(server.program.wait_for, "cannot accept connections: Too many open files")
-        answers = [await peer.request("GET", target) for peer, target in zip(good, opening, strict=False)]
-        assert [answer.status for answer in answers] == [500, 502, 502]
-        assert answers[1].text == "ClientConnectorDNSError"
-        assert answers[2].text == "ClientConnectorError"
-        assert (await good[3].request("GET", "/hello")).text == "hello"
-        assert await begun.chunks() == b"piece\n" * 40
-        for sock in others:
-            sock.close()
+        try:
+            answers = [await peer.request("GET", target) for peer, target in zip(good, opening, strict=False)]
+            assert [answer.status for answer in answers] == [500, 502, 502]
+            # The resolver needs a file as well, unless it is quick enough to get one that somebody else just closed.
+            assert answers[1].text in {"ClientConnectorDNSError", "ClientConnectorError"}
+            assert answers[2].text == "ClientConnectorError"
+            assert (await good[3].request("GET", "/hello")).text == "hello"
+            assert await begun.chunks() == b"piece\n" * 40
+        finally:
+            for sock in others:
+                sock.close()
         async with asyncio.timeout(PATIENCE):
             while (await good[3].request("GET", opening[0])).status != 200:
                 await asyncio.sleep(0.01)
