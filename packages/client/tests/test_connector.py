@@ -148,6 +148,43 @@ async def test_closing_turns_waiters_away_and_waits(serve) -> None:
         await connector.acquire(client.ConnectionKey("h", 1, False, True), ClientTimeout())
 
 
+@pytest.mark.parity("C2", "C10")
+@pytest.mark.parametrize("way", ["tls", "http", "https", "socks5h", "name"])
+async def test_closing_ends_what_is_being_dialled(serve, way: str) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def stall(reader, _writer) -> None:
+        begun.set()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        ended.set()
+
+    class Nobody(client.AbstractResolver):
+        async def resolve(self, host, port=0, family=0):
+            begun.set()
+            try:
+                return await asyncio.get_running_loop().create_future()
+            finally:
+                ended.set()
+
+        async def close(self) -> None:
+            pass
+
+    server = await serve(talk=stall)
+    session = ClientSession(connector=TCPConnector(resolver=Nobody(), limit=1), timeout=ClientTimeout(total=None))
+    url = server.url.replace("http", "https") if way == "tls" else "https://name.test/"
+    proxy = {} if way in ("tls", "name") else {"proxy": server.url.replace("http", way), "proxy_ssl": False}
+    running = [asyncio.ensure_future(session.get(url, **proxy)) for _ in range(2)]
+    connector = session.connector
+    await begun.wait()
+    await asyncio.wait_for(session.close(), 5)
+    assert connector._pool.leased_count == 0
+    for task in running:
+        with pytest.raises(client.ClientConnectionError, match="closed"):
+            await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(ended.wait(), 5)
+
+
 async def test_closing_while_dialling(serve) -> None:
     server = await serve()
 

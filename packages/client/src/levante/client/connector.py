@@ -98,6 +98,8 @@ class BaseConnector(abc.ABC):
         self._prune_at = PRUNE_FLOOR
         self._upgraded: dict[Lease, asyncio.Transport] = {}
         self._drained: asyncio.Event | None = None
+        self._dialling: set[asyncio.Timeout] = set()
+        self._dialled: asyncio.Event | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -166,8 +168,8 @@ class BaseConnector(abc.ABC):
         return None if connection is None else Lease(self, key, connection)
 
     async def close(self) -> None:
-        """Close every connection, turn waiters away, and wait until all transports are gone. A second call waits as
-        well."""
+        """Close every connection, stop whoever dials, turn waiters away, and wait until all transports are gone. A
+        second call waits as well."""
         if not self._closed:
             self._closed = True
             if self._sweeper is not None:
@@ -177,6 +179,9 @@ class BaseConnector(abc.ABC):
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_exception(ClientConnectionError("the connector is closed"))
+        for dial in self._dialling:
+            if not dial.expired():
+                dial.reschedule(self._loop.time())
         for transport in self._upgraded.values():
             transport.abort()
         connections, self._open = self._open, set()
@@ -185,14 +190,14 @@ class BaseConnector(abc.ABC):
             connection.abort()
         if self._upgraded:
             self._drained = asyncio.Event()
-            endings.append(asyncio.ensure_future(self._wait_drained(self._drained)))
+            endings.append(asyncio.ensure_future(_wait_for(self._drained)))
+        if self._dialling:
+            self._dialled = asyncio.Event()
+            endings.append(asyncio.ensure_future(_wait_for(self._dialled)))
         if endings:
             _, late = await asyncio.wait(endings, timeout=CLOSE_TIMEOUT)
             for task in late:
                 task.cancel()
-
-    async def _wait_drained(self, drained: asyncio.Event) -> None:
-        await drained.wait()
 
     @abc.abstractmethod
     async def _dial(self, key: ConnectionKey, trace: Trace | None) -> DialedConnection:
@@ -255,18 +260,10 @@ class BaseConnector(abc.ABC):
         try:
             if trace is not None:
                 await trace.send(TraceConnectionCreateStartParams())
-            try:
-                async with asyncio.timeout(timeout.sock_connect):
-                    connection = await self._dial(key, trace)
-            except ConnectionTimeoutError:
-                raise
-            except TimeoutError as exc:
-                raise ConnectionTimeoutError(
-                    f"no connection to {key.host}:{key.port} within {timeout.sock_connect} s"
-                ) from exc
+            connection = await self._dial_in_time(key, timeout, trace)
             self._remember(connection)
             if self._closed:
-                raise ClientConnectionError("the connector was closed while it dialled")
+                raise _closed_meanwhile()
             if trace is not None:
                 await trace.send(TraceConnectionCreateEndParams())
         except BaseException:
@@ -275,6 +272,26 @@ class BaseConnector(abc.ABC):
             self._return_place(key, None)
             raise
         return connection
+
+    async def _dial_in_time(self, key: ConnectionKey, timeout: ClientTimeout, trace: Trace | None) -> DialedConnection:
+        if self._closed:
+            raise _closed_meanwhile()
+        try:
+            async with asyncio.timeout(timeout.sock_connect) as limit:
+                self._dialling.add(limit)  # close() lets the time be up
+                return await self._dial(key, trace)
+        except ConnectionTimeoutError:
+            raise
+        except TimeoutError as exc:
+            if self._closed:
+                raise _closed_meanwhile() from exc
+            raise ConnectionTimeoutError(
+                f"no connection to {key.host}:{key.port} within {timeout.sock_connect} s"
+            ) from exc
+        finally:
+            self._dialling.discard(limit)
+            if self._dialled is not None and not self._dialling:
+                self._dialled.set()
 
     async def _tell_or_give_back(self, trace: Trace, key: ConnectionKey, connection: DialedConnection) -> None:
         try:
@@ -340,6 +357,14 @@ class BaseConnector(abc.ABC):
         self._open = {known for known in self._open if not known.is_lost()}
         if self._open:
             self._arm_sweeper()
+
+
+async def _wait_for(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+def _closed_meanwhile() -> ClientConnectionError:
+    return ClientConnectionError("the connector was closed while it dialled")
 
 
 def _sweep(reference: "weakref.ref[BaseConnector]") -> None:
