@@ -6,9 +6,11 @@ import time
 import pytest
 from redis import Redis
 
+from levante.sessions import get_session
 from levante.sessions.merging import Changes
 from levante.sessions.records import Record, handle_of
 from levante.sessions.redis import RedisStorage
+from levante.web import HTTPForbidden, Response
 
 
 async def log_in(visitor, user, **data):
@@ -152,3 +154,31 @@ async def test_the_list_of_a_users_sessions_ends_with_them(redis_url, browser):
             await visitor.save(session)
             assert 0 < client.ttl(name) <= 7200
     await storage.close()
+
+
+@pytest.mark.hardening("S7", "S11")
+async def test_an_exception_that_is_raised_again_gives_nobodys_session_away(make_storage, serve):
+    """Careless, and easily done: one exception for all visitors."""
+    denied = HTTPForbidden()
+
+    async def log_in(request):
+        session = await get_session(request)
+        session.user = "ann"
+        session["n"] = 1
+        raise denied
+
+    async def look(_request):
+        raise denied
+
+    async def me(request):
+        return Response(text=str((await get_session(request)).user))
+
+    visitor = await serve({"/log-in": log_in, "/look": look, "/me": me}, make_storage(secure=False))
+    answer = await visitor.get("/log-in")
+    assert (answer.status, answer.headers["Cache-Control"], answer.headers["Vary"]) == (403, "no-store", "Cookie")
+    assert (await visitor.get("/me")).text == "ann"
+    visitor.cookies.clear()
+    assert "Set-Cookie" not in (await visitor.get("/look")).headers
+    assert (await visitor.get("/me")).text == "None"
+    assert "Set-Cookie" not in denied.headers
+    assert not denied.cookies

@@ -69,8 +69,8 @@ def session_middleware(storage: AbstractStorage) -> Middleware:
 async def _visited(visit: Visit, request: Request, handler: Handler) -> StreamResponse:
     try:
         response = await handler(request)
-    except HTTPException as answer:
-        await visit.settle(answer)
+    except HTTPException:
+        await visit.settle_exception()
         raise
     except BaseException:
         visit.discard()

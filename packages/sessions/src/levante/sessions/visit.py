@@ -1,11 +1,12 @@
 """One request and its session. A visit loads the session when someone first asks for it and settles it once: what
 changed is put on the response, and the session is frozen. An untouched session is never loaded and costs nothing."""
 
+from functools import partial
 from typing import Final
 
-from levante.web import Request, RequestKey
+from levante.web import Request, RequestKey, Response, StreamResponse
 
-from .cookie import CookieTarget, vary_by_cookie
+from .cookie import CookieTarget, forbid_storing, vary_by_cookie
 from .errors import SessionNotSetUp, SessionWriteTooLate
 from .session import Session
 from .storage import AbstractStorage
@@ -57,6 +58,23 @@ class Visit:
         self._session.freeze()
         self._settled_on = response
         self._answered = True
+
+    async def settle_exception(self) -> None:
+        """As settle(), for the response that is going to be made of an exception. The exception itself gets nothing: it
+        may be one that the application raises again and again, for other visitors."""
+        owed = Response()
+        await self.settle(owed)
+        if self._settled_on is owed and self._session is not None:
+            self._request.add_prepare_hook(partial(self._hand_over, owed))
+
+    def _hand_over(self, owed: Response, response: StreamResponse) -> None:
+        if self._settled_on is not owed:  # somebody has settled it meanwhile
+            return
+        if owed.cookies:
+            response.cookies.update(owed.cookies)
+            forbid_storing(response)
+        vary_by_cookie(response)
+        self._settled_on = response
 
     @property
     def answered(self) -> bool:
