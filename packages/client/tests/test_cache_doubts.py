@@ -161,3 +161,15 @@ async def test_the_cookies_of_a_304_count(serve) -> None:
         for _ in range(2):
             await get(session, server.url)
     assert [(cookie.key, cookie.value) for cookie in jar] == [("a", "b")]
+
+
+async def test_bytes_of_any_kind_in_a_stored_head(serve) -> None:
+    server = await serve(
+        b"HTTP/1.1 200 \xff\xd1\x82\r\nX: \xff\r\nCache-Control: max-age=60\r\nContent-Length: 0\r\n\r\n"
+    )
+    async with ClientSession(cache=Cache()) as session:
+        for _ in range(2):
+            async with session.get(server.url) as response:
+                assert (response.reason, response.headers["X"]) == ("\udcff\u0442", "\udcff")
+                await response.read()
+    assert len(server.seen) == 1

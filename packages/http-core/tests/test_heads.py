@@ -173,6 +173,7 @@ class TestBuild:
         head = ResponseHead.build(404, "Not Found", [("Connection", "close")])
         assert (head.status, head.reason, head.keep_alive) == (404, "Not Found", False)
         assert ResponseHead.build(200, version=HttpVersion10).version == HttpVersion10
+        assert ResponseHead.build(200, "\u0442\u0430\u043a \udcff").reason == "\u0442\u0430\u043a \udcff"
 
     @pytest.mark.parametrize(("name", "value"), [("X", "a\nb"), ("X Y", "z"), ("", "z"), ("X", "\0")])
     def test_illegal(self, name: str, value: str) -> None:

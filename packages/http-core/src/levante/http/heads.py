@@ -235,7 +235,9 @@ class ResponseHead(Head):
         head.status = status
         head.reason = reason
         head.version = HttpVersion10 if version == HttpVersion10 else HttpVersion11
-        start_line = f"HTTP/{head.version.major}.{head.version.minor} {status} {reason}\r\n".encode("latin-1")
+        start_line = f"HTTP/{head.version.major}.{head.version.minor} {status} {reason}\r\n".encode(
+            "utf-8", "surrogateescape"
+        )
         head._set_fields(start_line, headers)
         head._set_framing()
         return head
