@@ -83,7 +83,7 @@ from .mock import MockConnector, UnexpectedRequest
 from .options import RequestOptions
 from .origin import ConnectionKey
 from .outgoingdeadline import ExpiredDeadlineError
-from .pipeconnector import NamedPipeConnector
+from .pathconnectors import NamedPipeConnector, UnixConnector
 from .progress import ProgressPayload, with_progress
 from .reconnection import Reconnecting, reconnecting
 from .request import ClientRequest
@@ -93,7 +93,7 @@ from .retry import Retry
 from .retrybudget import RetryBudget
 from .session import ClientSession, request
 from .sites import PublicSuffixes
-from .tcpconnector import AddrInfo, Dialer, SocketFactory, TCPConnector, UnixConnector
+from .tcpconnector import AddrInfo, Dialer, SocketFactory, TCPConnector
 from .timeouts import ClientTimeout, ClientWSTimeout
 from .tls import Fingerprint
 from .tracing import (

@@ -1,8 +1,7 @@
 """Dialling over TCP, with or without TLS: the resolver and its cache name the addresses, happy eyeballs (RFC 8305)
 races them, and an address whose TLS handshake fails gives way to the next. A dialer of the caller's own can take the
-place of all that. Dialling a Unix socket is the short case of the same."""
+place of all that."""
 
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -14,7 +13,7 @@ from levante.http import DialedConnection
 
 from .connector import BaseConnector
 from .cookierules import is_ip_address
-from .errors import ClientConnectorDNSError, ClientConnectorError, ServerFingerprintMismatch, UnixClientConnectorError
+from .errors import ClientConnectorDNSError, ClientConnectorError, ServerFingerprintMismatch
 from .origin import ConnectionKey
 from .pool import POOL_LIMIT
 from .proxydialling import dial_through
@@ -200,42 +199,6 @@ class TCPConnector(BaseConnector):
             raise ClientConnectorError(key, exc) from exc
         _send_at_once(sock)
         return sock
-
-
-class UnixConnector(BaseConnector):
-    """Connections to the socket at `path` in the file system, without TLS; the host of the URL goes into the Host
-    field only."""
-
-    allowed_schemes = frozenset({"http", "ws", "unix"})
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        keepalive_timeout: float | None = None,
-        force_close: bool = False,
-        limit: int = POOL_LIMIT,
-        limit_per_host: int = 0,
-    ) -> None:
-        super().__init__(
-            keepalive_timeout=keepalive_timeout, force_close=force_close, limit=limit, limit_per_host=limit_per_host
-        )  # fmt: skip
-        self._path = os.fspath(path)
-
-    @property
-    def path(self) -> str:
-        """The path of the socket."""
-        return self._path
-
-    async def _dial(self, key: ConnectionKey, trace: Trace | None) -> DialedConnection:  # noqa: ARG002 - the seam
-        connection: DialedConnection
-        try:
-            _, connection = await self._loop.create_unix_connection(partial(self._protocol, key), self._path)
-        except TimeoutError:
-            raise
-        except OSError as exc:
-            raise UnixClientConnectorError(self._path, key, exc) from exc
-        return connection
 
 
 def _addr_info(address: ResolveResult) -> AddrInfo:
