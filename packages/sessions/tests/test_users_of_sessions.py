@@ -182,3 +182,20 @@ async def test_an_exception_that_is_raised_again_gives_nobodys_session_away(make
     assert (await visitor.get("/me")).text == "None"
     assert "Set-Cookie" not in denied.headers
     assert not denied.cookies
+
+
+@pytest.mark.hardening("S7")
+async def test_a_clock_that_is_ahead_hides_no_session_from_its_end(redis_url, browser, monkeypatch):
+    storage = RedisStorage(redis_url, patience=10)
+    phone, laptop = browser(storage), browser(storage)
+    await log_in(phone, "ann")
+    session = await laptop.load()
+    session.user = "ann"
+    with monkeypatch.context() as patch:
+        now = time.time()
+        patch.setattr(time, "time", lambda: now + 24 * 3600)
+        await laptop.save(session)
+    assert len(await storage.sessions_of("ann")) == 2
+    await storage.revoke_user("ann")
+    assert (await phone.load()).new
+    await storage.close()

@@ -26,27 +26,30 @@ _FIELDS: Final = ("text", "created", "seen", "max_age", "user", "version")
 # A write that is there already has been made: its confirmation was lost with a connection, and it is sent again.
 # KEYS: where the record is, where it goes, its user's set.
 # ARGV: the version expected (or ""), milliseconds to live (0: for good), handle that goes, handle that comes, user,
-# the time by which index entries have ended, the time at which this one ends, then pairs of field and value.
+# then pairs of field and value. The time is that of Redis: a machine whose clock is ahead would sweep sessions out of
+# the set that live, and no revocation would find them.
 _PUT: Final = """
 if ARGV[1] ~= '' then
   local version = redis.call('HGET', KEYS[1], 'version') or '0'
   if version ~= ARGV[1] then
     local kept = redis.call('HMGET', KEYS[2], 'text', 'created', 'seen', 'max_age', 'user', 'version')
     local same = true
-    for at = 1, 6 do same = same and kept[at] == ARGV[7 + 2 * at] end
+    for at = 1, 6 do same = same and kept[at] == ARGV[5 + 2 * at] end
     if same then return 'written' end
     return redis.call('HMGET', KEYS[1], 'text', 'created', 'seen', 'max_age', 'user', 'version')
   end
 end
 if KEYS[1] ~= KEYS[2] then redis.call('DEL', KEYS[1]) end
-redis.call('HSET', KEYS[2], unpack(ARGV, 8))
+redis.call('HSET', KEYS[2], unpack(ARGV, 6))
 local ttl = tonumber(ARGV[2])
 if ttl > 0 then redis.call('PEXPIRE', KEYS[2], ttl) else redis.call('PERSIST', KEYS[2]) end
 if ARGV[5] ~= '' then
   local left = redis.call('PTTL', KEYS[3])
-  redis.call('ZADD', KEYS[3], ARGV[7], ARGV[4])
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  redis.call('ZADD', KEYS[3], ttl > 0 and string.format('%.0f', now + ttl) or '+inf', ARGV[4])
   if ARGV[3] ~= ARGV[4] then redis.call('ZREM', KEYS[3], ARGV[3]) end
-  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[6])
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', now))
   if ttl == 0 then redis.call('PERSIST', KEYS[3])
   elseif left ~= -1 and left < ttl then redis.call('PEXPIRE', KEYS[3], ttl) end
 end
@@ -109,10 +112,8 @@ class RedisStore(SessionStore):
     async def put(
         self, handle: Handle, record: Record, *, seconds: int | None, replaces: Handle, expected: int | None
     ) -> PutResult:
-        now = _milliseconds()
         lives = 0 if seconds is None else seconds * 1000
-        arguments = ["" if expected is None else expected, lives, replaces, handle, record.user or "", now]
-        arguments += [now + lives if lives else "+inf"]
+        arguments = ["" if expected is None else expected, lives, replaces, handle, record.user or ""]
         for field in _FIELDS:
             value = getattr(record, field)
             arguments += [field, "" if value is None else value]
@@ -181,7 +182,8 @@ class RedisStorage(ServerSideStorage):
 
 
 class RedisRevocations(Revocations):
-    """Revocations of sealed cookies, in Redis; the parameters are those of RedisStore."""
+    """Revocations of sealed cookies, in Redis; the parameters are those of RedisStore. What Redis forgets was not
+    revoked: have it keep its writes (appendonly), and evict nothing (maxmemory-policy noeviction)."""
 
     def __init__(self, redis: "Redis | str", *, prefix: str = PREFIX, patience: float = PATIENCE) -> None:
         self._link = RedisLink(redis, patience=patience)
@@ -208,7 +210,7 @@ class RedisRevocations(Revocations):
         return int(await self._link.ask(lambda: self._link.client.get(self._user_key(user))) or 0)
 
     async def revoke_user(self, user: str, seconds: int | None) -> None:
-        arguments = [_milliseconds(), 0 if seconds is None else seconds * 1000]
+        arguments = [int(time.time() * 1000), 0 if seconds is None else seconds * 1000]
         await self._link.ask(lambda: self._revoke_user(keys=[self._user_key(user)], args=arguments))
 
     async def close(self) -> None:
@@ -219,10 +221,6 @@ class RedisRevocations(Revocations):
 
     def _user_key(self, user: str) -> str:
         return f"{self._prefix}generation:{_digest(user)}"
-
-
-def _milliseconds() -> int:
-    return int(time.time() * 1000)
 
 
 def _digest(user: str) -> str:
