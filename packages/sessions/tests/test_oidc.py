@@ -252,13 +252,28 @@ async def test_a_provider_that_makes_no_sense(shop, how):
     assert answer.text == "502: the login provider cannot be used at the moment; try again later"
 
 
-@pytest.mark.parametrize("how", ["kind", "no-access", "no-id", "odd-error", "slow", "moved", "failing", "huge", "html"])
+NO_TOKENS = {
+    "kind": "was answered without a bearer token",
+    "no-access": "was answered without a bearer token",
+    "no-id": "was answered without an ID token",
+    "odd-error": "was answered with 200 (unknown)",
+    "slow": "did not come (TimeoutError)",
+    "moved": "was answered with 302 and no JSON",  # and nobody followed
+    "failing": "was answered with 500 and no JSON",
+    "huge": "is larger than 262144 bytes",
+    "deep": "was answered with 200 and no JSON",
+    "html": "was answered with 200 and no JSON",
+}
+
+
+@pytest.mark.parametrize("how", NO_TOKENS)
 async def test_tokens_that_are_none(shop, how):
     shop = await shop(patience=0.5 if how == "slow" else 10)
     answer = await shop.log_in(how=f"token-{how}")
     assert answer.status == 502
-    assert "script" not in answer.text + str(shop.outcomes[0])
     assert isinstance(shop.outcomes[0], ProviderFault)
+    assert str(shop.outcomes[0]) == f"the token request {NO_TOKENS[how]}"
+    assert "script" not in answer.text
 
 
 async def test_a_provider_that_is_away(shop):
@@ -343,8 +358,16 @@ async def test_mix_up(shop, how):
 async def test_an_answer_for_another_provider(shop, provider, http):
     shop = await shop("unnamed")
     back = await shop.back()
-    shop.login = OpenIdLogin(f"{provider}/unnamed-other", http=http, **SHOP)
+    other = f"{provider}/unnamed-other"
+    shop.login = OpenIdLogin(other, http=http, **SHOP)
     assert (await shop.visitor.get(back.raw_path_qs)).status == 400
+    back = (await shop.back()).update_query(iss=f"{provider}/unnamed-third")
+    assert (await shop.visitor.get(back.raw_path_qs)).status == 400
+    shop.login = OpenIdLogin(f"{provider}/unnamed-third", http=http, **SHOP)
+    back = await shop.back()
+    shop.login = OpenIdLogin(other, http=http, **SHOP)  # the answer says that it is of the one that is asked now
+    assert (await shop.visitor.get(back.update_query(iss=other).raw_path_qs)).status == 400
+    assert {outcome.why for outcome in shop.outcomes} == {"the answer is not that of the provider that was asked"}
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,17 @@ async def test_it_ends_when_it_is_not_allowed_any_more(start, client):
     assert await refused(chat, client) == 401
 
 
+@pytest.mark.parametrize("path", ["/logout", "/renew", "/login?user=bob"])
+async def test_another_session_is_another_one_whoever_is_allowed(start, client, path):
+    chat = await start(MemoryStorage(), allowed=lambda session: True)
+    await chat.visitor.get("/login")
+    async with chat.open(client) as ws:
+        await ws.send_str("x")
+        await ws.receive_str()
+        await chat.visitor.get(path)
+        assert (await closed(ws))[0] == 4401
+
+
 async def test_the_visitor_ends_it(start, client):
     chat = await start(MemoryStorage(), recheck=1000)
     await chat.visitor.get("/login")
@@ -225,6 +236,25 @@ async def test_an_outage_that_heals(start, client):
         assert await ws.receive_str() == "ann: still here"
         await chat.visitor.get("/logout")
         assert (await closed(ws))[0] == 4401
+
+
+async def test_outages_are_forgiven_one_by_one(start, client):
+    storage = Flaky()
+    chat = await start(storage, allowed=lambda session: looked.append(session) is None)
+    looked = []
+    await chat.visitor.get("/login")
+    async with chat.open(client) as ws, asyncio.timeout(PATIENCE):
+        for _ in range(3):
+            storage.asked, storage.away = 0, "raises"
+            while storage.asked < 2:
+                await asyncio.sleep(0.001)
+                assert not ws.closed
+            storage.away = ""
+            looked.clear()
+            while not looked:
+                await asyncio.sleep(0.001)
+        await ws.send_str("still here")
+        assert await ws.receive_str() == "ann: still here"
 
 
 async def test_a_question_that_raises_is_told(start, client):

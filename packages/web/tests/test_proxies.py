@@ -38,6 +38,7 @@ async def test_all_of_it(serve: Any) -> None:
     )
 
 
+@pytest.mark.hardening("S20")
 @pytest.mark.parametrize("options", [{}, {"trusted_proxies": ["10.0.0.0/8"]}, {"trusted_proxies": ["unix", "::1"]}])
 async def test_nobody_else_is_believed(serve: Any, options: Any) -> None:
     forwarded = ("Forwarded", "for=192.0.2.7;proto=https;host=shop.example")
