@@ -135,6 +135,7 @@ async def test_thousands_of_sessions_of_one_user_end_in_time(redis_url, browser)
     assert len(await storage.sessions_of("ann")) == many + 1
     kept = await visitor.load()
     await storage.revoke_user("ann", keep=kept)
+    await visitor.save(kept)
     assert [info.handle for info in await storage.sessions_of("ann")] == [handle_of(kept.identity)]
     await storage.close()
     await maker.close()
@@ -199,3 +200,17 @@ async def test_a_clock_that_is_ahead_hides_no_session_from_its_end(redis_url, br
     await storage.revoke_user("ann")
     assert (await phone.load()).new
     await storage.close()
+
+
+@pytest.mark.hardening("S7")
+async def test_a_copy_of_the_session_that_is_kept_ends_as_well(make_table, browser):
+    storage = make_table()
+    visitor = browser(storage)
+    await log_in(visitor, "ann", n=1)
+    thief = browser(storage, *visitor.cookies)
+    kept = await visitor.load()
+    await storage.revoke_user("ann", keep=kept)
+    await visitor.save(kept)
+    assert (await thief.load()).new
+    session = await visitor.load()
+    assert (session.user, dict(session)) == ("ann", {"n": 1})

@@ -96,8 +96,13 @@ class ServerSideStorage(AbstractStorage):
         await self.store.delete([handle])
 
     async def revoke_user(self, user: str, *, keep: Session | None = None) -> None:
-        """End all sessions of a user but `keep`: at a change of password, or when an account is closed."""
-        kept = set() if keep is None else {handle_of(one) for one in (keep.identity, keep.loaded_as) if one is not None}
+        """End all sessions of a user but `keep`, which is renewed with this response, so that a stolen copy of its
+        cookie ends as well: at a change of password, or when an account is closed."""
+        kept: set[Handle] = set()
+        if keep is not None:
+            presented = keep.identity if keep.loaded_as is None else keep.loaded_as
+            keep.rebind()  # before anything is revoked: it raises where it is too late
+            kept = {handle_of(presented), handle_of(keep.identity)}
         await self.store.delete_user(user, kept)
 
     async def _open(self, value: str) -> Session:
