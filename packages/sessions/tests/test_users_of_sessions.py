@@ -6,11 +6,11 @@ import time
 import pytest
 from redis import Redis
 
-from levante.sessions import get_session
+from levante.sessions import SignedCookieStorage, get_session, session_middleware
 from levante.sessions.merging import Changes
 from levante.sessions.records import Record, handle_of
 from levante.sessions.redis import RedisStorage
-from levante.web import HTTPForbidden, Response
+from levante.web import HTTPForbidden, HTTPSeeOther, Response
 
 
 async def log_in(visitor, user, **data):
@@ -214,3 +214,31 @@ async def test_a_copy_of_the_session_that_is_kept_ends_as_well(make_table, brows
     assert (await thief.load()).new
     session = await visitor.load()
     assert (session.user, dict(session)) == ("ann", {"n": 1})
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_a_session_is_saved_once_for_an_exception(keys, serve, by_hand, monkeypatch):
+    storage = SignedCookieStorage(keys, secure=False)
+    saved, save = [], storage.save_session
+
+    async def count(request, response, session):
+        saved.append(response)
+        await save(request, response, session)
+
+    monkeypatch.setattr(storage, "save_session", count)
+
+    async def log_in(request):
+        (await get_session(request)).user = "ann"
+        raise HTTPSeeOther("/me")
+
+    async def me(request):
+        return Response(text=str((await get_session(request)).user))
+
+    routes = {"/log-in": log_in, "/me": me}
+    visitor = await (
+        serve(routes, middlewares=[session_middleware(storage)]) if by_hand else serve(routes, storage, csrf=None)
+    )
+    answer = await visitor.get("/log-in")
+    assert (answer.status, len(answer.headers.getall("Set-Cookie")), len(saved)) == (303, 1, 1)
+    assert (answer.headers["Cache-Control"], answer.headers["Vary"]) == ("no-store", "Cookie")
+    assert (await visitor.get("/me")).text == "ann"

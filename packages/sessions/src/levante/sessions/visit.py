@@ -1,7 +1,6 @@
 """One request and its session. A visit loads the session when someone first asks for it and settles it once: what
 changed is put on the response, and the session is frozen. An untouched session is never loaded and costs nothing."""
 
-from functools import partial
 from typing import Final
 
 from levante.web import Request, RequestKey, Response, StreamResponse
@@ -15,13 +14,14 @@ from .storage import AbstractStorage
 class Visit:
     """The session of one request, its storage, and how far it has come."""
 
-    __slots__ = ("_answered", "_closed", "_request", "_session", "_settled_on", "storage")
+    __slots__ = ("_answered", "_closed", "_owed", "_request", "_session", "_settled_on", "storage")
 
     def __init__(self, request: Request, storage: AbstractStorage) -> None:
         self.storage = storage
         self._request = request
         self._session: Session | None = None
         self._settled_on: CookieTarget | None = None
+        self._owed: Response | None = None
         self._closed = False
         self._answered = False
 
@@ -48,6 +48,9 @@ class Visit:
         the same. When save_session raises, nothing is saved for this request any more."""
         if self._closed and (self._settled_on is None or self._settled_on is response):
             return
+        if self._owed is not None and self._settled_on is self._owed and isinstance(response, StreamResponse):
+            self._hand_over(response)
+            return
         self._closed = True
         if self._session is None:
             self._answered = True
@@ -65,10 +68,12 @@ class Visit:
         owed = Response()
         await self.settle(owed)
         if self._settled_on is owed and self._session is not None:
-            self._request.add_prepare_hook(partial(self._hand_over, owed))
+            self._owed = owed
+            self._request.add_prepare_hook(self._hand_over)
 
-    def _hand_over(self, owed: Response, response: StreamResponse) -> None:
-        if self._settled_on is not owed:  # somebody has settled it meanwhile
+    def _hand_over(self, response: StreamResponse) -> None:
+        owed = self._owed
+        if owed is None or self._settled_on is not owed:  # the signal of setup() came before the hook
             return
         if owed.cookies:
             response.cookies.update(owed.cookies)
