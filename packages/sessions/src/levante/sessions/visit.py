@@ -48,7 +48,7 @@ class Visit:
         the same. When save_session raises, nothing is saved for this request any more."""
         if self._closed and (self._settled_on is None or self._settled_on is response):
             return
-        if self._owed is not None and self._settled_on is self._owed and isinstance(response, StreamResponse):
+        if self._owed is not None and isinstance(response, StreamResponse):
             self._hand_over(response)
             return
         self._closed = True
@@ -73,8 +73,9 @@ class Visit:
 
     def _hand_over(self, response: StreamResponse) -> None:
         owed = self._owed
-        if owed is None or self._settled_on is not owed:  # the signal of setup() came before the hook
+        if owed is None:
             return
+        self._owed = None  # the signal of setup() comes before the hook
         if owed.cookies:
             response.cookies.update(owed.cookies)
             forbid_storing(response)
@@ -89,7 +90,7 @@ class Visit:
     def discard(self) -> None:
         """The handler failed: save nothing, whatever response comes of it."""
         self._closed = True
-        self._settled_on = None
+        self._settled_on = self._owed = None
 
     def check_late_change(self) -> None:
         """Raise SessionWriteTooLate if the session was changed where no head can carry it any more."""
