@@ -198,7 +198,7 @@ def test_a_page_of_another_site_is_refused_though_the_browser_sends_the_cookie(t
     told = tab.evaluate(TALK, [f"{site.socket}/echo", ["steal"], []])
     assert (told["code"], told["clean"], told["got"]) == (1006, False, [])
     assert site.codes == []
-    assert ["Unexpected response code: 403" in text for text in said] == [True]
+    assert sum("Unexpected response code: 403" in text for text in said) == 1  # beside what else a page may lack
 
 
 @pytest.mark.parity("U20")
