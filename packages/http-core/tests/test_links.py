@@ -6,12 +6,14 @@ import errno
 import gc
 import os
 import socket
+import ssl
 import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import trustme
 from http_support.loopback import GET, LAST, Gate
 
 from levante.http import (
@@ -178,3 +180,30 @@ async def test_aborting_what_closed_by_itself_does_nothing() -> None:
             pass
         await asyncio.wait_for(connection.wait_closed(), 5)
         connection.abort()
+
+
+async def test_closing_again_and_again_while_a_tls_peer_does_not_answer() -> None:
+    """Until the peer has said goodbye as well, asyncio's TLS transport stays; closed twice, it is of no use."""
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.configure_trust(client)
+    accepted = asyncio.Event()
+
+    async def never_reads(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is one of both directions
+        await accepted.wait()
+        writer.transport.abort()
+
+    async with await asyncio.start_server(never_reads, "127.0.0.1", 0, ssl=server) as listener:
+        connection = DialedConnection()
+        port = listener.sockets[0].getsockname()[1]
+        await asyncio.get_running_loop().create_connection(
+            lambda: connection, "127.0.0.1", port, ssl=client, server_hostname="localhost"
+        )
+        for _ in range(3):
+            connection.close()
+        assert connection.get_extra_info("peername") is not None
+        accepted.set()
+        async with asyncio.timeout(5):
+            await connection.wait_closed()

@@ -144,7 +144,8 @@ class Link:
         self._closing = True
         self._read_deadline = 0.0
         transport = self.transport
-        if transport is None or self.lost:
+        # What closes already must not be closed again: asyncio's TLS transport can be asked nothing more after that.
+        if transport is None or self.lost or transport.is_closing():
             return
         if self._write_deadline == 0.0 and transport.get_write_buffer_size() > 0:
             self._watch_writing()
