@@ -142,5 +142,6 @@ async def test_a_unix_socket_of_a_server_that_is_cut_short_goes_as_well(shop: St
         assert path.is_socket()
         server.program.send(signal.SIGTERM)
         os.kill(server.pid, signal.SIGTERM)
-        assert await asyncio.to_thread(server.program.end) in (0, 1)  # two at once may count as one
+        # Two at once may count as one; and the second may come when all is done and nobody listens for it any more.
+        assert await asyncio.to_thread(server.program.end) in (0, 1, -signal.SIGTERM)
         assert not path.exists()

@@ -216,7 +216,7 @@ async def test_the_total_timeout_is_a_failure(serve) -> None:
 
     server = await serve(talk=hang)
     circuits = CircuitBreaker(minimum_calls=2)
-    async with ClientSession(breaker=circuits, timeout=ClientTimeout(total=0.05)) as session:
+    async with ClientSession(breaker=circuits, timeout=ClientTimeout(total=0.3)) as session:
         for _ in range(2):
             with pytest.raises(TimeoutError):
                 await session.get(server.url)
