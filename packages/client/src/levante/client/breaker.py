@@ -28,6 +28,8 @@ from .request import ClientRequest
 from .response import ClientResponse
 
 # Precedent: resilience4j opens at half of the calls.
+# Seconds by which a timer may fire early: uvloop counts whole milliseconds, and rounds.
+CLOCK_GRAIN = 0.005
 FAILURE_SHARE = 0.5
 # Fewer calls than this are no measure of anything.
 MINIMUM_CALLS = 10
@@ -168,7 +170,7 @@ class CircuitBreaker:
                 self._count(call, failed=True)
             raise
         except asyncio.CancelledError:
-            if ends is not None and loop.time() >= ends:
+            if ends is not None and loop.time() >= ends - CLOCK_GRAIN:
                 self._count(call, failed=True)
             raise
         else:
