@@ -27,9 +27,9 @@ from .middlewares import ClientHandlerType
 from .request import ClientRequest
 from .response import ClientResponse
 
-# Precedent: resilience4j opens at half of the calls.
 # Seconds by which a timer may fire early: uvloop counts whole milliseconds, and rounds.
 CLOCK_GRAIN = 0.005
+# Precedent: resilience4j opens at half of the calls.
 FAILURE_SHARE = 0.5
 # Fewer calls than this are no measure of anything.
 MINIMUM_CALLS = 10
