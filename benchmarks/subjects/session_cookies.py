@@ -33,34 +33,22 @@ def levante(kind: str) -> Call:
     from levante.sessions import EncryptedCookieStorage, SignedCookieStorage
     from levante.web import Response
 
-    storage = {"signed": SignedCookieStorage, "encrypted": EncryptedCookieStorage}[kind]([KEY])
-    cookie = ""
-
-    async def visit() -> int:
-        nonlocal cookie
-        request, response = Request(cookie), Response()
-        session = await storage.load_session(request)
-        if session.new:
-            session.update(DATA)
-        session["visits"] = session.get("visits", 0) + 1
-        await storage.save_session(request, response, session)
-        cookie = f"{storage.cookie_name}={response.cookies[storage.cookie_name].value}"
-        return int(session["visits"])
-
-    return visit
+    return visits({"signed": SignedCookieStorage, "encrypted": EncryptedCookieStorage}[kind]([KEY]), Response)
 
 
 def aiohttp_session(_: str) -> Call:
     from aiohttp.web import Response
     from aiohttp_session.cookie_storage import EncryptedCookieStorage
 
-    storage = EncryptedCookieStorage(KEY, max_age=7 * 24 * 3600, secure=True, samesite="Lax")
+    return visits(EncryptedCookieStorage(KEY, max_age=7 * 24 * 3600, secure=True, samesite="Lax"), Response)
+
+
+def visits(storage: Any, response_class: Callable[[], Any]) -> Call:  # Any: both libraries have the same methods
     cookie = ""
 
     async def visit() -> int:
         nonlocal cookie
-        request: Any = Request(cookie)
-        response = Response()
+        request, response = Request(cookie), response_class()
         session = await storage.load_session(request)
         if session.new:
             session.update(DATA)

@@ -80,16 +80,6 @@ async def stopped(server, _visitor):
 
 
 @asynccontextmanager
-async def busy(server, _visitor):
-    """For two seconds Redis answers nobody."""
-    async with Redis.from_url(server.url) as client:
-        sleeping = asyncio.create_task(client.execute_command("DEBUG", "SLEEP", "2"))
-        await asyncio.sleep(0.1)  # on its way; that it has arrived is seen by the first refusal
-        yield
-        await sleeping
-
-
-@asynccontextmanager
 async def another_password(server, _visitor):
     async with Redis.from_url(server.url) as client:
         await client.config_set("requirepass", "secret")
