@@ -245,7 +245,17 @@ async def test_the_time_counts_while_nobody_reads(serve) -> None:
 
 
 async def test_the_wait_for_a_connection_counts(serve) -> None:
-    server = await serve(talk=stalls())
+    answered = False
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal answered
+        if not answered:  # whoever gets its connection at the last moment is not to get an answer at once
+            answered = True
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(OK)
+        await reader.read()
+
+    server = await serve(talk=talk)
     async with ClientSession(connector=TCPConnector(limit=1), timeout=ClientTimeout(total=SHORT)) as session:
         async with session.get(server.url) as response:
             await response.read()
