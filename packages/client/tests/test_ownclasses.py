@@ -44,10 +44,10 @@ async def test_classes(serve) -> None:
 
 
 @pytest.mark.parity("C1", "C38")
-async def test_a_websocket_class(websocket_echo) -> None:
+async def test_a_websocket_class(closing_websocket) -> None:
     async with (
         ClientSession(ws_response_class=OwnWebSocket) as session,
-        session.ws_connect(websocket_echo) as websocket,
+        session.ws_connect(closing_websocket) as websocket,
     ):
         assert type(websocket) is OwnWebSocket
 
@@ -76,7 +76,7 @@ async def test_a_body_until_the_end_may_be_left(serve, session) -> None:
 
 
 @pytest.fixture
-async def websocket_echo(serve):
+async def closing_websocket(serve):
     from levante.http import RequestHead
     from levante.ws import accept_handshake
 
@@ -86,6 +86,8 @@ async def websocket_echo(serve):
         accepted = accept_handshake(RequestHead.build("GET", "/", pairs))
         head = "".join(f"{name}: {value}\r\n" for name, value in accepted.headers)
         writer.write(f"HTTP/1.1 101 S\r\n{head}\r\n".encode())
+        await reader.read(1)
+        writer.write(b"\x88\x00")  # Close: the client waits for it
         await reader.read()
 
     return (await serve(talk=talk)).url
