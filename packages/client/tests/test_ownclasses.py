@@ -87,7 +87,6 @@ async def closing_websocket(serve):
         head = "".join(f"{name}: {value}\r\n" for name, value in accepted.headers)
         writer.write(f"HTTP/1.1 101 S\r\n{head}\r\n".encode())
         await reader.read(1)
-        writer.write(b"\x88\x00")  # Close: the client waits for it
-        await reader.read()
+        writer.write(b"\x88\x00")  # Close: the client waits for it, and for the end of the connection
 
     return (await serve(talk=talk)).url
