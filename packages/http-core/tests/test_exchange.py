@@ -19,6 +19,7 @@ from levante.http import (
     Exchange,
     LocalProtocolError,
 )
+from levante.http.requestids import is_request_id
 
 Start = Callable[..., Any]
 
@@ -245,6 +246,7 @@ class TestExpect:
 
 
 class TestFailingServices:
+    @pytest.mark.hardening("S22")
     async def test_raising(self, loopback: Start, caplog: pytest.LogCaptureFixture) -> None:
         async def service(exchange: Exchange) -> None:
             raise ValueError("broken")
@@ -256,6 +258,9 @@ class TestFailingServices:
         assert b"Connection: close" in answer
         (record,) = [r for r in caplog.records if r.levelno >= logging.ERROR]
         assert record.exc_info is not None
+        number = answer.rpartition(b"Request id: ")[2].decode().strip()
+        assert is_request_id(number)
+        assert f"(request id {number})" in record.getMessage()
 
     async def test_returning_early(self, loopback: Start, caplog: pytest.LogCaptureFixture) -> None:
         async def service(exchange: Exchange) -> None:

@@ -21,6 +21,7 @@ from .kernelcopy import send_file
 from .limits import MAX_DRAINED_BODY, MAX_JOINED_BODY, SENDFILE_STEP
 from .links import Link
 from .outgoing import UNKNOWN_LENGTH
+from .requestids import new_request_id
 from .status import reason_phrase
 from .streams import StreamReader
 from .versions import HttpVersion11
@@ -340,25 +341,28 @@ class Exchange:
     def answer_failure(self, error: BaseException | None, log: logging.Logger) -> None:
         """Say what a service failed to say: it raised `error`, or returned too early. For the driver.
 
-        What the peer did wrong is answered with its status; the rest is logged, and is a 500. If the head has been
-        sent, the connection is dropped instead.
+        What the peer did wrong is answered with its status; the rest is logged, and is a 500, both with an id that is
+        made for it. If the head has been sent, the connection is dropped instead.
         """
         lost = self.connection.lost
-        status = 500
+        status, request_id = 500, ""
         if isinstance(error, ExchangeTimeout):
             status = 408
         elif isinstance(error, RemoteProtocolError):
             status = error.status
         elif not (lost and (error is None or isinstance(error, PeerDisconnected))):
             what = "raised" if error is not None else "returned before it had finished"
-            log.error("the service %s: %r", what, self, exc_info=error)
+            request_id = new_request_id()
+            log.error("the service %s: %r (request id %s)", what, self, request_id, exc_info=error)
         if self.head_sent or lost:
             self.reset()
             return
-        text = f"{status} {reason_phrase(status)}\n".encode("ascii")
+        text = f"{status} {reason_phrase(status)}\n"
+        if request_id:
+            text += f"\nRequest id: {request_id}\n"
         self.keep_alive = False
         try:
-            self.respond(status, None, (("Content-Type", "text/plain; charset=utf-8"),), text)
+            self.respond(status, None, (("Content-Type", "text/plain; charset=utf-8"),), text.encode())
         except (LocalProtocolError, PeerDisconnected):
             self.reset()
 
