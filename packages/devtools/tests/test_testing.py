@@ -171,6 +171,15 @@ async def test_verbs(verb: str) -> None:
 
 
 @pytest.mark.parity("W13")
+async def test_requests_can_be_tasks() -> None:
+    async with TestClient(TestServer(make_app())) as client:
+        request, opening = asyncio.create_task(client.get("/x")), asyncio.create_task(client.ws_connect("/echo"))
+        assert await (await request).text() == "GET /x"
+        await (await opening).send_str("hi")
+        assert await opening.result().receive_str(timeout=5) == "hi"
+
+
+@pytest.mark.parity("W13")
 async def test_client_keeps_cookies_of_an_address() -> None:
     async with TestClient(TestServer(make_app())) as client:
         assert await (await client.get("/remember")).text() == "new"

@@ -37,6 +37,11 @@ def make(keys, clock):
     return lambda reader, **options: EncryptedCookieStorage(keys, clock=clock, legacy=[reader], **options)
 
 
+def fernet(data):
+    content = json.dumps({"session": data, "created": 1_790_000_000})
+    return Fernet(base64.urlsafe_b64encode(KEY)).encrypt(content.encode()).decode()
+
+
 @pytest.mark.parity("L5", "L6")
 async def test_an_old_session_goes_on_in_our_cookie(make, browser, old, clock):
     reader, cookie = old
@@ -78,6 +83,39 @@ async def test_a_logout_deletes_the_old_cookie(make, browser, old):
     session.invalidate()
     await visitor.save(session)
     assert visitor.response.cookies["AIOHTTP_SESSION"].max_age == 0
+
+
+@pytest.mark.parity("L5", "L14")
+@pytest.mark.parametrize("key", ["AIOHTTP_SECURITY", None])
+async def test_who_had_logged_in_is_logged_in(make, browser, key):
+    token = fernet({"AIOHTTP_SECURITY": "ann", "n": 1})
+    revocations = MemoryRevocations()
+    storage = make(FernetCookies(KEY, user_key=key), revocations=revocations)
+    visitor = browser(storage, f"AIOHTTP_SESSION={token}")
+    session = await visitor.load()
+    if key is None:
+        assert (session.user, dict(session)) == (None, {"AIOHTTP_SECURITY": "ann", "n": 1})
+        return
+    assert (session.user, dict(session)) == ("ann", {"n": 1})
+    await visitor.save(session)
+    assert (await visitor.load()).user == "ann"
+    await storage.revoke_user("ann")  # copies of the old cookie end with all that are hers
+    assert (await visitor.load()).empty
+    assert (await browser(storage, f"AIOHTTP_SESSION={token}").load()).empty
+
+
+@pytest.mark.hardening("S14")
+@pytest.mark.parametrize("user", ["", "x" * 256, 5, "\ud800", ["ann"]])
+async def test_an_old_user_who_cannot_be_one_is_nobody(make, browser, user):
+    reader = FernetCookies(KEY, user_key="AIOHTTP_SECURITY")
+    token = fernet({"AIOHTTP_SECURITY": user, "n": 1})
+    assert (await browser(make(reader), f"AIOHTTP_SESSION={token}").load()).empty
+
+
+async def test_an_old_session_of_nobody_has_no_user(make, browser):
+    reader = FernetCookies(KEY, user_key="AIOHTTP_SECURITY")
+    session = await browser(make(reader), f"AIOHTTP_SESSION={fernet({'n': 1})}").load()
+    assert (session.user, dict(session)) == (None, {"n": 1})
 
 
 @pytest.mark.hardening("S12")

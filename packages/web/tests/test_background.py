@@ -27,6 +27,47 @@ async def fails() -> None:
     raise RuntimeError("on purpose")
 
 
+async def test_names_are_changed_at_any_time() -> None:
+    gate = asyncio.Event()
+
+    async def name_of_its_task() -> str:
+        await gate.wait()
+        task = asyncio.current_task()
+        return "" if task is None else task.get_name()
+
+    async with asyncio.timeout(5), web.BackgroundTasks(limit=1) as tasks:
+        runs, waits = await tasks.spawn(name_of_its_task(), "first"), await tasks.spawn(name_of_its_task(), "second")
+        for job, name in ((runs, "one"), (waits, "two")):
+            job.set_name(name)
+            assert job.get_name() == name
+        gate.set()
+        assert (await runs.wait(), await waits.wait()) == ("one", "two")
+
+
+def test_a_set_of_jobs_belongs_to_one_event_loop() -> None:
+    tasks = web.BackgroundTasks()
+
+    async def begin() -> None:
+        await (await tasks.spawn(returns(1))).wait()
+        await tasks.shield(returns(2))
+
+    async def begin_elsewhere() -> None:
+        with pytest.raises(RuntimeError, match="belong to another event loop"):
+            await tasks.spawn(returns(1))
+        with pytest.raises(RuntimeError, match="belong to another event loop"):
+            await tasks.shield(asyncio.get_running_loop().create_future())
+
+    asyncio.run(begin())
+    asyncio.run(begin_elsewhere())
+    asyncio.run(tasks.close())
+
+
+def test_what_handles_exceptions_can_be_called() -> None:
+    assert web.BackgroundTasks().exception_handler is None
+    with pytest.raises(TypeError, match="exception_handler is called with"):
+        web.BackgroundTasks(exception_handler=1)  # type: ignore[arg-type]
+
+
 async def test_limits_and_order() -> None:
     order: list[int] = []
     gates = [asyncio.Event() for _ in range(5)]

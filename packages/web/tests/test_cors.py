@@ -21,7 +21,7 @@ async def hello(request: web.Request) -> web.Response:
     return web.Response(text="hello", headers={"X-Total": "1", "X-Page": "2", "Set-Cookie": "a=1"})
 
 
-def application(policy: CorsPolicy | None, *middlewares: Any) -> web.Application:
+def application(policy: CorsPolicy | list[CorsPolicy] | None, *middlewares: Any) -> web.Application:
     app = web.Application(middlewares=[*middlewares, Cors(policy)])
     app.router.add_get("/", hello)
     app.router.add_put("/", hello)
@@ -194,6 +194,47 @@ async def test_one_policy_for_a_route_another_for_the_rest(serve: Any) -> None:
     assert cors_headers(await served.request("PUT", "/one", [("Origin", SHOP)])) == {}
     assert (await preflight(served, "/one", "GET")).status == 204
     assert (await preflight(served, "/one", "PUT")).status == 405
+
+
+@pytest.mark.parametrize("way", ["default", "route", "mark"])
+async def test_origins_that_may_do_different_things(serve: Any, way: str) -> None:
+    policies = [CorsPolicy([SHOP], headers=["X-Token"], credentials=True), CorsPolicy("*", methods=["GET"], max_age=9)]
+    cors = Cors(policies if way == "default" else None)
+    app = web.Application(middlewares=[cors])
+
+    async def own(request: web.Request) -> web.Response:
+        return web.Response()
+
+    handler = with_cors(iter(policies))(own) if way == "mark" else own
+    for method in ("GET", "PUT"):
+        route = app.router.add_route(method, "/", handler)
+        if way == "route":
+            cors.add(route, policies)
+    served = await serve(app)
+    answer = await served.get("/", Origin=SHOP)
+    assert cors_headers(answer) == {"Allow-Origin": SHOP, "Allow-Credentials": "true"}
+    assert answer.headers["Vary"] == "Origin"
+    for headers in ({"Origin": "https://other.example"}, {}):
+        answer = await served.get("/", **headers)
+        assert (cors_headers(answer), answer.headers["Vary"]) == ({"Allow-Origin": "*"}, "Origin")
+    assert (await preflight(served, "/", "PUT", Headers="x-token")).status == 204
+    assert (await preflight(served, "/", "PUT", origin="https://other.example")).status == 403
+    assert cors_headers(await preflight(served, "/", "GET", origin="https://other.example"))["Max-Age"] == "9"
+
+
+async def test_several_policies_that_let_nobody_in(serve: Any) -> None:
+    served = await serve(application([CorsPolicy([SHOP]), CorsPolicy(["https://b.example"])]))
+    for headers in ({"Origin": "https://evil.example"}, {}):
+        answer = await served.get("/", **headers)
+        assert (cors_headers(answer), answer.headers["Vary"]) == ({}, "Origin")
+    assert (await preflight(served, "/", "GET", origin="https://evil.example")).status == 403
+    assert (await preflight(served, "/", "GET", origin="https://b.example")).status == 204
+
+
+def test_what_is_no_policy_is_refused() -> None:
+    for given in ("*", [None], ["https://shop.example"]):
+        with pytest.raises(TypeError, match="expected a CorsPolicy, several of them, or None"):
+            Cors(given)  # type: ignore[arg-type]
 
 
 class Items(web.View):

@@ -85,7 +85,7 @@ async def test_running_behind_a_proxy(serve: Any, started: list[dict[str, Any]])
 
 @pytest.mark.parity("L13")
 async def test_allowing_cross_origin_requests(serve: Any) -> None:
-    whole, parts = run("allow-cross-origin-requests")
+    whole, parts, several = run("allow-cross-origin-requests")
     answer = await (await serve(whole["app"])).get("/", Origin="https://shop.example")
     assert answer.headers["Access-Control-Allow-Origin"] == "https://shop.example"
     app = parts["app"]
@@ -94,5 +94,12 @@ async def test_allowing_cross_origin_requests(serve: Any) -> None:
     assert (await served.get("/prices", Origin="https://other.example")).headers["Access-Control-Allow-Origin"] == "*"
     asked = [("Origin", "https://shop.example"), ("Access-Control-Request-Method", "GET")]
     assert (await served.request("OPTIONS", "/items", asked)).status == 204
+    asked_for_get = asked[1]
     asked[1] = ("Access-Control-Request-Method", "DELETE")
     assert (await served.request("OPTIONS", "/items", asked)).status == 405
+    app = web.Application(middlewares=[several["cors"]])
+    app.router.add_view("/", parts["Items"])
+    served = await serve(app)
+    for origin, credentials in (("https://shop.example", "true"), ("https://other.example", None)):
+        answer = await served.request("OPTIONS", "/", [("Origin", origin), asked_for_get])
+        assert answer.headers.get("Access-Control-Allow-Credentials") == credentials

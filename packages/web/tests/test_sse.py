@@ -404,6 +404,31 @@ async def test_the_kernel_gives_up_dead_clients(stream: Any) -> None:
     assert seen == [7000]
 
 
+@pytest.mark.parity("L15")
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="a Linux option")
+@pytest.mark.parametrize("send_timeout", [7, None])
+async def test_what_the_kernel_was_told_before_holds_again(serve: Any, send_timeout: float | None) -> None:
+    seen: list[int] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        sock = request.get_extra_info("socket")
+        if request.path == "/first":
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 9000)
+            async with sse_response(request, send_timeout=send_timeout) as response:
+                seen.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+            return response
+        seen.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/{name}", handler)
+    peer = await (await serve(app)).connect()
+    for path in ("/first", "/second"):
+        await peer.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert (await peer.answer()).status == 200
+    assert seen == [7000 if send_timeout else 9000, 9000]
+
+
 # Beside other things.
 
 

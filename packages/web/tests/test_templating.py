@@ -112,6 +112,22 @@ async def test_the_nonce(serve: Any) -> None:
 
 
 @pytest.mark.parity("L12")
+async def test_context_processors_that_are_wired_by_hand(serve: Any) -> None:
+    async def waited(request: web.Request) -> dict[str, str]:
+        return {"path": request.path}
+
+    @templating.template("page.html")
+    async def handler(request: web.Request) -> dict[str, str]:
+        return {}
+
+    app = web.Application(middlewares=[templating.context_processors_middleware])
+    templating.setup(app, loader=jinja2.DictLoader({"page.html": "{{ path }} {{ request.method }}"}))
+    app[templating.APP_CONTEXT_PROCESSORS_KEY] = (templating.request_processor, waited)
+    app.router.add_get("/here", handler)
+    assert (await (await serve(app)).get("/here")).text == "/here GET"
+
+
+@pytest.mark.parity("L12")
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_context_processors(serve: Any, asynchronous: bool) -> None:
     def plain(request: web.Request) -> dict[str, str]:

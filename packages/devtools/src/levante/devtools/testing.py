@@ -10,14 +10,15 @@ import contextlib
 import socket
 import ssl as ssl_module
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
 from unittest import IsolatedAsyncioTestCase
 
 from yarl import URL
 
 from levante.client import ClientResponse, ClientSession, ClientWebSocketResponse, CookieJar
+from levante.client.pending import Pending
 from levante.web import Application, AppRunner, BaseRequest, Server, ServerRunner, SockSite, StreamResponse
 
 __all__ = [
@@ -187,34 +188,6 @@ class RawTestServer(BaseTestServer):
         return ServerRunner(Server(self._handler, **kwargs))
 
 
-class _Opening(Generic[Opened]):
-    """Both `await` and `async with` on a response or WebSocket that the test client opens."""
-
-    def __init__(self, opening: Awaitable[Opened], *, opened: list[Opened]) -> None:
-        self._opening = opening
-        self._opened = opened
-
-    def __await__(self) -> Generator[Any, None, Opened]:
-        return self._open().__await__()
-
-    async def _open(self) -> Opened:
-        value = await self._opening
-        self._opened.append(value)
-        return value
-
-    async def __aenter__(self) -> Opened:
-        self._value = await self._open()
-        return self._value
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(self._value, ClientWebSocketResponse):
-            await self._value.close()
-        else:
-            self._value.release()
-
-
 class TestClient:
     """A `ClientSession` bound to a test server: paths are relative to it, and `close()` closes all that was opened.
 
@@ -273,43 +246,43 @@ class TestClient:
         """Start the server if it does not run yet."""
         await self._server.start_server()
 
-    def request(self, method: str, path: str | URL, **kwargs: Any) -> _Opening[ClientResponse]:
+    def request(self, method: str, path: str | URL, **kwargs: Any) -> Pending[ClientResponse]:
         """Send a request; keywords as in `ClientSession.request`. Await it, or use it with `async with`."""
-        return _Opening(self._session.request(method, self.make_url(path), **kwargs), opened=self._responses)
+        return Pending(_noted(self._session.request(method, self.make_url(path), **kwargs), self._responses))
 
-    def get(self, path: str | URL, **kwargs: Any) -> _Opening[ClientResponse]:
+    def get(self, path: str | URL, **kwargs: Any) -> Pending[ClientResponse]:
         """Send a GET request."""
         return self.request("GET", path, **kwargs)
 
-    def post(self, path: str | URL, **kwargs: Any) -> _Opening[ClientResponse]:
+    def post(self, path: str | URL, **kwargs: Any) -> Pending[ClientResponse]:
         """Send a POST request."""
         return self.request("POST", path, **kwargs)
 
-    def put(self, path: str | URL, **kwargs: Any) -> _Opening[ClientResponse]:
+    def put(self, path: str | URL, **kwargs: Any) -> Pending[ClientResponse]:
         """Send a PUT request."""
         return self.request("PUT", path, **kwargs)
 
-    def patch(self, path: str | URL, **kwargs: Any) -> _Opening[ClientResponse]:
+    def patch(self, path: str | URL, **kwargs: Any) -> Pending[ClientResponse]:
         """Send a PATCH request."""
         return self.request("PATCH", path, **kwargs)
 
-    def delete(self, path: str | URL, **kwargs: Any) -> _Opening[ClientResponse]:
+    def delete(self, path: str | URL, **kwargs: Any) -> Pending[ClientResponse]:
         """Send a DELETE request."""
         return self.request("DELETE", path, **kwargs)
 
-    def options(self, path: str | URL, **kwargs: Any) -> _Opening[ClientResponse]:
+    def options(self, path: str | URL, **kwargs: Any) -> Pending[ClientResponse]:
         """Send an OPTIONS request."""
         return self.request("OPTIONS", path, **kwargs)
 
-    def head(self, path: str | URL, **kwargs: Any) -> _Opening[ClientResponse]:
+    def head(self, path: str | URL, **kwargs: Any) -> Pending[ClientResponse]:
         """Send a HEAD request; redirects are not followed unless `allow_redirects=True`."""
         return self.request("HEAD", path, **{"allow_redirects": False, **kwargs})
 
-    def ws_connect(self, path: str | URL, **kwargs: Any) -> _Opening[ClientWebSocketResponse]:
+    def ws_connect(self, path: str | URL, **kwargs: Any) -> Pending[ClientWebSocketResponse]:
         """Open a WebSocket to the server, as a page of its own origin does; keywords as in
         `ClientSession.ws_connect`."""
         kwargs.setdefault("origin", str(self.make_url("/").origin()))
-        return _Opening(self._session.ws_connect(self.make_url(path), **kwargs), opened=self._websockets)
+        return Pending(_noted(self._session.ws_connect(self.make_url(path), **kwargs), self._websockets))
 
     async def close(self) -> None:
         """Close the responses and WebSockets that were opened, the session, the server. Safe to call twice."""
@@ -332,6 +305,12 @@ class TestClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+async def _noted(opening: Awaitable[Opened], opened: list[Opened]) -> Opened:
+    value = await opening
+    opened.append(value)
+    return value
 
 
 class AioHTTPTestCase(IsolatedAsyncioTestCase):

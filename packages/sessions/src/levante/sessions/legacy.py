@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from .cookie import MAX_COOKIE, CookieSource, CookieTarget, SessionCookie
 from .errors import SealRejected, WeakKey
-from .session import IDENTITY_BYTES
+from .session import IDENTITY_BYTES, MAX_USER
 
 COOKIE_NAME: Final = "AIOHTTP_SESSION"
 KEY_BYTES: Final = 32
@@ -22,18 +22,30 @@ KEY_BYTES: Final = 32
 @dataclass(frozen=True, slots=True)
 class Found:
     """What an old cookie held: its data, the JSON text they were in, the time of its making in seconds, and the
-    identity that its session gets: always the same, so that all copies of the cookie end together."""
+    identity that its session gets: always the same, so that all copies of the cookie end together; and the user who
+    had logged in."""
 
     data: dict[str, Any]  # Any: plain JSON
     text: str
     created: int
     identity: str
+    user: str | None
 
 
 class LegacyCookies(ABC):
-    """Old cookies of one name and form. `domain` and `path` are those that aiohttp-session set them with."""
+    """Old cookies of one name and form. `domain` and `path` are those that aiohttp-session set them with. `user_key`
+    names the key of the data under which the id of who has logged in stands: it becomes `Session.user`. That of
+    aiohttp-security is `AIOHTTP_SECURITY`."""
 
-    def __init__(self, *, cookie_name: str = COOKIE_NAME, domain: str | None = None, path: str = "/") -> None:
+    def __init__(
+        self,
+        *,
+        cookie_name: str = COOKIE_NAME,
+        domain: str | None = None,
+        path: str = "/",
+        user_key: str | None = None,
+    ) -> None:
+        self._user_key = user_key
         self._cookie = SessionCookie(name=cookie_name, domain=domain, path=path, secure=False)
 
     def presented(self, request: CookieSource) -> bool:
@@ -47,13 +59,28 @@ class LegacyCookies(ABC):
                 raise SealRejected("too long")
             quoted = len(value) > 1 and value[0] == value[-1] == '"'  # http.cookies quotes what has a "/" in it
             token, text = self._open(value[1:-1] if quoted else value)
-            return _parse(text, identity=hashlib.sha256(token).hexdigest()[: 2 * IDENTITY_BYTES])
+            return self._parse(text, identity=hashlib.sha256(token).hexdigest()[: 2 * IDENTITY_BYTES])
         return None
 
     def delete(self, request: CookieSource, response: CookieTarget) -> None:
         """Delete it, if the request carries one."""
         if self.presented(request):
             self._cookie.delete(response)
+
+    def _parse(self, text: bytes, *, identity: str) -> Found | None:
+        try:
+            content = json.loads(text)
+            if content == {}:
+                return None
+            data, created = content["session"], content["created"]
+        except (ValueError, RecursionError, TypeError, KeyError):
+            raise SealRejected("bad payload") from None
+        if not isinstance(data, dict) or type(created) is not int or created < 0:
+            raise SealRejected("bad payload")
+        user = None if self._user_key is None else data.pop(self._user_key, None)
+        if user is not None and not _is_user(user):
+            raise SealRejected("bad user")
+        return Found(data, text.decode("utf-8", "replace"), created, identity, user)
 
     @abstractmethod
     def _open(self, value: str) -> tuple[bytes, bytes]:
@@ -104,14 +131,8 @@ class NaClCookies(LegacyCookies):
             raise SealRejected("bad seal") from None
 
 
-def _parse(text: bytes, *, identity: str) -> Found | None:
+def _is_user(user: object) -> bool:
     try:
-        content = json.loads(text)
-        if content == {}:
-            return None
-        data, created = content["session"], content["created"]
-    except (ValueError, RecursionError, TypeError, KeyError):
-        raise SealRejected("bad payload") from None
-    if not isinstance(data, dict) or type(created) is not int or created < 0:
-        raise SealRejected("bad payload")
-    return Found(data, text.decode("utf-8", "replace"), created, identity)
+        return isinstance(user, str) and 0 < len(user.encode()) <= MAX_USER
+    except UnicodeEncodeError:  # a lone surrogate
+        return False

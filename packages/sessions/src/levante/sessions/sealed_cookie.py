@@ -158,7 +158,7 @@ class SealedCookieStorage(AbstractStorage):
             return None
         self.check_times(created=found.created, seen=found.created, max_age=None)
         payload.check_loaded(found.data, found.text)
-        session = Session(found.identity, created=found.created, dumps=self._encoder, clock=self.clock)
+        session = Session(found.identity, created=found.created, user=found.user, dumps=self._encoder, clock=self.clock)
         session.update(found.data)
         return session
 

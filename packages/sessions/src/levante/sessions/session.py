@@ -68,12 +68,13 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
         data: dict[str, Any] | None = None,
         record: Record | None = None,
         created: int | None = None,
+        user: str | None = None,
         dumps: Callable[[Any], str] = payload.dumps,
         clock: Callable[[], float] = time.time,
         read_only: bool = False,
     ) -> None:
         """`record` is what the session was loaded from, and `data` its decoded text; None means a new session,
-        begun at `created`, in seconds since the epoch, or now."""
+        begun at `created`, in seconds since the epoch, or now, and of `user`, who had logged in before."""
         self._clock = clock
         self._dumps = dumps
         self._identity = new_identity() if identity is None else identity
@@ -86,7 +87,7 @@ class Session(MutableMapping[str, Any]):  # Any: a session holds whatever JSON h
             self._baseline: str | None = None
             self._created = self._seen = int(clock()) if created is None else created
             self._max_age: int | None = None
-            self._user: str | None = None
+            self._user = user
             self._text = "{}"
         else:
             self._loaded_as = self._identity

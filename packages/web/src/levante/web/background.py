@@ -70,11 +70,14 @@ class BackgroundTasks(Collection[Jobs]):
             raise ValueError(f"limit is at least 1, or None for no limit; got {limit!r}")
         if pending_limit < 0:
             raise ValueError(f"pending_limit is at least 1, or 0 for no limit; got {pending_limit!r}")
+        if exception_handler is not None and not callable(exception_handler):
+            raise TypeError(f"exception_handler is called with the tasks and a context; got {exception_handler!r}")
         self.limit = limit
         self.pending_limit = pending_limit
         self.close_timeout = close_timeout
         self.wait_timeout = wait_timeout
-        self._exception_handler = exception_handler
+        self.exception_handler = exception_handler
+        self._loop: asyncio.AbstractEventLoop | None = None  # that of the first job
         self._running: set[Jobs] = set()
         self._pending: deque[Jobs] = deque()
         self._shielded: set[asyncio.Future[Any]] = set()  # Any: of whatever is shielded
@@ -115,7 +118,7 @@ class BackgroundTasks(Collection[Jobs]):
 
     async def spawn(self, coro: Coroutine[Any, Any, T], name: str | None = None) -> BackgroundJob[T]:
         """Run a coroutine in the background, with a copy of the caller's context, its deadline left out. Returns at
-        once, unless as many jobs wait as may. RuntimeError when closed.
+        once, unless as many jobs wait as may. RuntimeError when closed, and on another event loop than before.
         """
         try:
             while not self._closed and self._is_full():
@@ -157,6 +160,13 @@ class BackgroundTasks(Collection[Jobs]):
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("the background tasks are closed: the application shuts down, or close() was called")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise RuntimeError(
+                "these background tasks belong to another event loop; make a set for each loop"
+            )
 
     async def _wait_for_room(self) -> None:
         room = asyncio.get_running_loop().create_future()
@@ -199,11 +209,11 @@ class BackgroundTasks(Collection[Jobs]):
         if exception is not None:
             context["exception"] = exception
         loop = asyncio.get_running_loop()
-        if self._exception_handler is None:
+        if self.exception_handler is None:
             loop.call_exception_handler(context)
             return
         try:
-            self._exception_handler(self, context)
+            self.exception_handler(self, context)
         except Exception as exc:  # noqa: BLE001  # reported: it must not end whatever ends a job
             loop.call_exception_handler({"message": "error in an exception handler", "exception": exc})
 

@@ -59,6 +59,12 @@ class BackgroundJob(Generic[T]):
             return self._task.get_name()
         return self._name
 
+    def set_name(self, name: str) -> None:
+        """Name it, and the task that it runs as."""
+        self._name = name
+        if self._task is not None:
+            self._task.set_name(name)
+
     def start(self) -> None:
         """Run; for the owner to call."""
         loop = asyncio.get_running_loop()

@@ -61,6 +61,7 @@ class EventSourceResponse(StreamResponse):
         "_send_timeout",
         "_sep",
         "_stop",
+        "_user_timeout",
     )
 
     def __init__(
@@ -92,6 +93,7 @@ class EventSourceResponse(StreamResponse):
         self._block: asyncio.Task[Any] | None = None
         self._cancelling = 0
         self._interrupted = False
+        self._user_timeout: int | None = None  # of the connection, before this stream
 
     @property
     def ping_interval(self) -> float | None:
@@ -182,7 +184,7 @@ class EventSourceResponse(StreamResponse):
         await super()._start(request)
         exchange = request.exchange
         await exchange.drain()  # the head, which would wait for the first event
-        _set_user_timeout(exchange, self._send_timeout)
+        self._user_timeout = _limit_silence(exchange, self._send_timeout)
         self._stop = asyncio.get_running_loop().create_future()
         self._keeper = asyncio.create_task(self._keep(request, self._stop))
         server = request.server
@@ -219,7 +221,7 @@ class EventSourceResponse(StreamResponse):
         try:
             async with asyncio.timeout(self._send_timeout):
                 await super().write_eof()
-            _set_user_timeout(exchange, None)  # another response may follow on the connection
+            _set_user_timeout(exchange, self._user_timeout)  # another response may follow on the connection
         except ConnectionError:
             self._finished = True
         except TimeoutError:
@@ -352,11 +354,22 @@ def _checked_retry(value: int) -> int:
     return value
 
 
-def _set_user_timeout(exchange: "Exchange", seconds: float | None) -> None:
-    """Have the kernel give up a connection whose other end does not acknowledge; Linux can, None is its default."""
+def _limit_silence(exchange: "Exchange", seconds: float | None) -> int | None:
+    """Have the kernel give up a connection whose other end acknowledges nothing for so long (Linux can). Gives the
+    milliseconds that held before, None where nothing was changed."""
     sock = exchange.get_extra_info("socket")
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
-    if option is None or sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    with suppress(OSError):  # it is closed meanwhile
-        sock.setsockopt(socket.IPPROTO_TCP, option, 0 if seconds is None else int(seconds * 1000))
+    if seconds is None or option is None or sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    try:
+        before: int = sock.getsockopt(socket.IPPROTO_TCP, option)
+    except OSError:  # it is closed meanwhile
+        return None
+    _set_user_timeout(exchange, int(seconds * 1000))
+    return before
+
+
+def _set_user_timeout(exchange: "Exchange", milliseconds: int | None) -> None:
+    if milliseconds is not None:
+        with suppress(OSError):  # it is closed meanwhile
+            exchange.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)

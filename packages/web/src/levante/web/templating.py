@@ -32,7 +32,7 @@ ContextProcessor: TypeAlias = Callable[[Request], Context | Awaitable[Context]]
 Filters: TypeAlias = Mapping[str, Callable[..., Any]] | Iterable[tuple[str, Callable[..., Any]]]
 
 APP_KEY: AppKey[jinja2.Environment] = AppKey("jinja2_environment", jinja2.Environment)
-CONTEXT_PROCESSORS_KEY: AppKey[tuple[ContextProcessor, ...]] = AppKey("jinja2_context_processors")
+APP_CONTEXT_PROCESSORS_KEY: AppKey[tuple[ContextProcessor, ...]] = AppKey("jinja2_context_processors")
 static_root_key: AppKey[str] = AppKey("static_root_url", str)
 """`app[static_root_key] = "/static"` tells the template function `static` where files are served."""
 
@@ -66,7 +66,7 @@ def setup(
     app[app_key] = environment
     processors = tuple(context_processors)
     if processors:
-        app[CONTEXT_PROCESSORS_KEY] = processors
+        app[APP_CONTEXT_PROCESSORS_KEY] = processors
         if any(_waits(processor) for processor in processors):
             app.middlewares.append(context_processors_middleware)
     return environment
@@ -161,7 +161,7 @@ async def context_processors_middleware(request: Request, handler: "Handler") ->
     processed = request.get(_PROCESSED)
     if processed is None:
         processed = request[_PROCESSED] = {}
-    for processor in request.app.get(CONTEXT_PROCESSORS_KEY) or ():
+    for processor in request.app.get(APP_CONTEXT_PROCESSORS_KEY) or ():
         if _waits(processor):
             processed.update(_checked(await processor(request), processor))  # type: ignore[misc]  # as _waits() says
     return await handler(request)
@@ -198,7 +198,7 @@ def _added(request: Request) -> dict[str, Any]:
     """What the context processors give: those of the application, and before them those of the ones around it."""
     added: dict[str, Any] = {}
     for app in _apps(request):
-        for processor in app.get(CONTEXT_PROCESSORS_KEY) or ():
+        for processor in app.get(APP_CONTEXT_PROCESSORS_KEY) or ():
             if not _waits(processor):
                 added.update(_checked(processor(request), processor))
     processed = request.get(_PROCESSED)

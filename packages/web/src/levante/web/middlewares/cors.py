@@ -1,6 +1,6 @@
 """Cross-origin requests (the CORS protocol of the Fetch standard): which pages of other origins may use what. A policy
 is the application's, a sub-application's, a route's, a view's or that of one method of a view; the innermost one
-counts.
+counts. There may be several policies in the place of one: the first that lets an origin in decides about it.
 
 Preflights are answered here, for every route that has a policy, static files and views among them; those that are
 refused get 403 and the reason. An OPTIONS route sees what is no preflight, and those of routes without a policy.
@@ -10,7 +10,7 @@ Headers are added when a response is about to be sent, so that errors have them 
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from levante.http.parameters import is_token
 from levante.web.abc import AbstractView
@@ -143,6 +143,10 @@ class CorsPolicy:
         return ", ".join(sorted(name for name in names if not name.startswith("access-control-")))
 
 
+Policies: TypeAlias = CorsPolicy | Iterable[CorsPolicy] | None
+"""Who may do what: by one policy; by the first of several that lets the origin in; nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Preflight:
     """What a browser asks before a request: its method, the names of its headers, and whether it would come from a
@@ -154,13 +158,14 @@ class Preflight:
     private_network: bool
 
 
-def with_cors(policy: CorsPolicy | None) -> Callable[[F], F]:
+def with_cors(policy: Policies) -> Callable[[F], F]:
     """Mark a handler, a View or a method of one with a policy of its own; None lets nobody in. `Cors` has to be among
     the middlewares.
     """
+    policies = _listed(policy)
 
     def mark(function: F) -> F:
-        setattr(function, _MARK, policy)
+        setattr(function, _MARK, policies)
         return function
 
     return mark
@@ -171,13 +176,13 @@ class Cors:
     `add` or `with_cors`, is open to other origins. That of a sub-application has the say for its routes.
     """
 
-    def __init__(self, policy: CorsPolicy | None = None) -> None:
-        self._policy = policy
-        self._policies: dict[AbstractRoute | AbstractResource, CorsPolicy | None] = {}
+    def __init__(self, policy: Policies = None) -> None:
+        self._default = _listed(policy)
+        self._policies: dict[AbstractRoute | AbstractResource, tuple[CorsPolicy, ...]] = {}
 
-    def add(self, route: AbstractRoute | AbstractResource, policy: CorsPolicy | None) -> None:
+    def add(self, route: AbstractRoute | AbstractResource, policy: Policies) -> None:
         """Give a route, or all routes of a resource, a policy of its own; None lets nobody in."""
-        self._policies[route] = policy
+        self._policies[route] = _listed(policy)
 
     async def __call__(self, request: Request, handler: "Handler") -> "StreamResponse":
         """Answer a preflight, or see to the headers of the answer."""
@@ -187,16 +192,16 @@ class Cors:
         asked = _preflight(request) if origin is not None else None
         if origin is not None and asked is not None:
             match = await _resolve(request, asked.method)
-            policy = self._policy_of(match, asked.method)
-            if policy is not None:
-                return _answer(policy, origin, asked, match)
+            policies = self._policies_of(match, asked.method)
+            if policies:
+                return _answer(_decisive(policies, origin), origin, asked, match)
             return await handler(request)
-        policy = self._policy_of(request.match_info, request.method)
-        if policy is not None:
-            request.add_prepare_hook(_header_setter(policy, origin))
+        policies = self._policies_of(request.match_info, request.method)
+        if policies:
+            request.add_prepare_hook(_header_setter(policies, origin))
         return await handler(request)
 
-    def _policy_of(self, match: UrlMappingMatchInfo, method: str) -> CorsPolicy | None:
+    def _policies_of(self, match: UrlMappingMatchInfo, method: str) -> tuple[CorsPolicy, ...]:
         route = match.route
         if route in self._policies:
             return self._policies[route]
@@ -204,11 +209,25 @@ class Cors:
         of_method = _method_of_view(handler, method)
         for marked in (of_method, handler):
             if hasattr(marked, _MARK):
-                policy: CorsPolicy | None = getattr(marked, _MARK)
-                return policy
+                policies: tuple[CorsPolicy, ...] = getattr(marked, _MARK)
+                return policies
         if route.resource is not None and route.resource in self._policies:
             return self._policies[route.resource]
-        return self._policy
+        return self._default
+
+
+def _listed(policy: Policies) -> tuple[CorsPolicy, ...]:
+    if policy is None:
+        return ()
+    policies = (policy,) if isinstance(policy, CorsPolicy) else tuple(policy)
+    if not all(isinstance(each, CorsPolicy) for each in policies):
+        raise TypeError(f"expected a CorsPolicy, several of them, or None; got {policy!r}")
+    return policies
+
+
+def _decisive(policies: tuple[CorsPolicy, ...], origin: str) -> CorsPolicy:
+    """The policy that lets the origin in; where none does, any of them refuses it."""
+    return next((policy for policy in policies if policy.allows(origin)), policies[0])
 
 
 def _is_anothers(cors: Cors, request: Request) -> bool:
@@ -273,10 +292,12 @@ def _answer(policy: CorsPolicy, origin: str, asked: Preflight, match: UrlMapping
     return response
 
 
-def _header_setter(policy: CorsPolicy, origin: str | None) -> "Callable[[StreamResponse], None]":
+def _header_setter(policies: tuple[CorsPolicy, ...], origin: str | None) -> "Callable[[StreamResponse], None]":
+    policy = _decisive(policies, origin or "")
+
     def add(response: "StreamResponse") -> None:
         headers = response.headers
-        if not policy.is_for_anybody:
+        if len(policies) > 1 or not policy.is_for_anybody:
             vary_by(headers, "Origin")  # also where there is none: a cache must not give that answer to others
         if "Access-Control-Allow-Origin" in headers:
             return  # somebody has decided already
