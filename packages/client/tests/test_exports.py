@@ -10,6 +10,7 @@ from levante import client
 AIOHTTP_NAMES = [
     "AbstractResolver",
     "AddrInfo",
+    "AsyncResolver",
     "BaseConnector",
     "BasicAuth",
     "ClientConnectionError",

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from levante.client import DefaultResolver, ThreadedResolver
-from levante.client.resolver import DNSCache, ResolveResult, _scoped
+from levante.client.resolver import DNSCache, ResolveResult, scoped
 
 
 def result(host: str) -> ResolveResult:
@@ -29,10 +29,32 @@ async def test_threaded() -> None:
 
 
 @pytest.mark.parity("C15")
+async def test_localhost_needs_no_configured_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows without a network has nothing for AI_ADDRCONFIG to count."""
+    loop = asyncio.get_running_loop()
+    lookup = loop.getaddrinfo
+    asked: list[tuple[str, int]] = []
+
+    async def getaddrinfo(host: str, port: int, *, flags: int, **options: int) -> list[object]:
+        asked.append((host, flags))
+        if flags & socket.AI_ADDRCONFIG:
+            raise socket.gaierror(socket.EAI_NONAME, "getaddrinfo failed")
+        return await lookup("127.0.0.1", port, flags=flags, **options)
+
+    resolver = ThreadedResolver()
+    monkeypatch.setattr(type(loop), "getaddrinfo", staticmethod(getaddrinfo))
+    assert {"127.0.0.1"} == {entry["host"] for entry in await resolver.resolve("LocalHost.", 80)}
+    assert asked == [("LocalHost.", socket.AI_ADDRCONFIG), ("LocalHost.", 0)]
+    with pytest.raises(socket.gaierror):
+        await resolver.resolve("name.invalid", 80)
+    assert asked[2:] == [("name.invalid", socket.AI_ADDRCONFIG)]
+
+
+@pytest.mark.parity("C15")
 def test_scope_ids() -> None:
     index = socket.if_nametoindex("lo")
-    assert _scoped(("fe80::1", 80, 0, index)) == "fe80::1%lo"
-    assert _scoped(("::1", 80, 0, 0)) == "::1"
+    assert scoped(("fe80::1", 80, 0, index)) == "fe80::1%lo"
+    assert scoped(("::1", 80, 0, 0)) == "::1"
 
 
 @pytest.mark.parity("C13")

@@ -30,6 +30,7 @@ from levante.ws import (
 )
 
 from .asgi import ASGIConnector
+from .asyncresolver import AsyncResolver
 from .auth import BasicAuth, encode_basic_auth
 from .breaker import CircuitBreaker, CircuitOpenError, CircuitState
 from .cache import Cache, CacheStorage, DiskStorage, MemoryStorage
@@ -126,6 +127,7 @@ __all__ = [
     "AbstractCookieJar",
     "AbstractResolver",
     "AddrInfo",
+    "AsyncResolver",
     "Backoff",
     "BaseConnector",
     "BaseMemoryConnector",

@@ -1,13 +1,15 @@
 """Names to addresses: the resolver seam, the resolver that asks the operating system in a thread, and the bounded
-cache in front. The cache keeps a good answer for its time to live, at most `max_size` of them (least recently used
-leaves; CVE-2026-34514), turns the list by one at each lookup, and lets concurrent lookups of one name share a single
-question, which survives the cancellation of any one that waits for it."""
+cache in front. The one that asks nameservers itself is in asyncresolver.py. The cache keeps a good answer for its time
+to live, at most `max_size` of them (least recently used leaves; CVE-2026-34514), turns the list by one at each lookup,
+and lets concurrent lookups of one name share a single question, which survives the cancellation of any one that waits
+for it."""
 
 import abc
 import asyncio
 import socket
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, NamedTuple, TypedDict
 
 # Precedent: aiohttp. Long enough for a burst of requests, short enough to follow a failover by DNS.
@@ -44,24 +46,22 @@ class AbstractResolver(abc.ABC):
 
 
 class ThreadedResolver(AbstractResolver):
-    """getaddrinfo of the operating system, in the loop's thread pool."""
+    """getaddrinfo of the operating system, in the loop's thread pool: whatever the system knows names from (DNS, the
+    hosts file, multicast DNS, a directory), and as long as it takes."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """The addresses of `host`, in the order of the system (RFC 6724). OSError (usually gaierror) when it has
         none."""
-        loop = asyncio.get_running_loop()
         try:
-            infos = await loop.getaddrinfo(
-                host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG
-            )
+            infos = await _infos(host, port, family)
         except UnicodeError as exc:  # a label of more than 63 characters, or of none
             raise socket.gaierror(socket.EAI_NONAME, f"no name can be like this: {exc}") from exc
         return [
             ResolveResult(
                 hostname=host,
-                host=_scoped(address),
+                host=scoped(address),
                 port=port,
                 family=info_family,
                 proto=proto,
@@ -74,7 +74,19 @@ class ThreadedResolver(AbstractResolver):
         """Nothing to release: the thread pool is the loop's."""
 
 
-def _scoped(address: tuple[Any, ...]) -> str:
+async def _infos(host: str, port: int, family: socket.AddressFamily) -> list[Any]:
+    lookup = partial(asyncio.get_running_loop().getaddrinfo, host, port, type=socket.SOCK_STREAM, family=family)
+    try:
+        return await lookup(flags=socket.AI_ADDRCONFIG)
+    except socket.gaierror:
+        if host.rstrip(".").casefold() != "localhost":
+            raise
+        # Windows without a network has no address configured, as it counts; it can talk to itself all the same.
+        return await lookup(flags=0)
+
+
+def scoped(address: tuple[Any, ...]) -> str:
+    """The address of a socket address as text, with its interface if it has one (`fe80::1%eth0`)."""
     host: str = address[0]
     if len(address) == 4 and address[3] and "%" not in host:
         # A link-local IPv6 address means nothing without its interface.
@@ -82,6 +94,8 @@ def _scoped(address: tuple[Any, ...]) -> str:
     return host
 
 
+# Threads even where aiodns is, unlike in aiohttp: a package that something else brought must not decide where requests
+# go. Whoever wants the other says so: TCPConnector(resolver=AsyncResolver()).
 DefaultResolver = ThreadedResolver
 
 Question = Callable[[], Awaitable[list[ResolveResult]]]
