@@ -375,7 +375,7 @@ async def test_a_failing_signal_is_500(serve: Any) -> None:
     app.on_response_prepare.append(fail)
     app.router.add_get("/", ok)
     answer = await asyncio.wait_for((await serve(app)).get("/"), 5)
-    assert (answer.status, answer.text) == (500, "500 Internal Server Error\n")
+    assert (answer.status, answer.text[:25]) == (500, "500 Internal Server Error")
 
 
 @pytest.mark.parity("S48", "S30")

@@ -124,7 +124,8 @@ async def test_a_failure_costs_its_own_request_only(
         assert heard.count(b"HTTP/1.1") == 1
     assert SECRET.encode() not in heard
     assert not heard.endswith(b"0\r\n\r\n")
-    assert len(heard.partition(b"\r\n\r\n")[2]) < 100  # of a length that was announced, less came
+    if handler in BROKEN:
+        assert len(heard.partition(b"\r\n\r\n")[2]) < 100  # of a length that was announced, less came
     assert told(caplog) == 1
     for peer in neighbours:
         assert (await peer.request("GET", "/hello")).text == "hello"

@@ -54,7 +54,8 @@ async def test_errors_are_problems(serve: Any, caplog: pytest.LogCaptureFixture)
     assert answer.headers["Set-Cookie"] == "a=1; Path=/"
     caplog.set_level(logging.ERROR)
     answer = await served.get("/crash")
-    assert json.loads(answer.text) == {"title": "Internal Server Error", "status": 500}
+    told = json.loads(answer.text)
+    assert told == {"title": "Internal Server Error", "status": 500, "request_id": told["request_id"]}
     assert answer.headers["Connection"] == "close"
     assert "secret" in caplog.text
     answer = await served.get("/own")

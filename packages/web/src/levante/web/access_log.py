@@ -25,7 +25,7 @@ ABSENT = "-"
 
 Value = str | int | float
 
-_DIRECTIVE = re.compile(r"%(?:\{([A-Za-z0-9_-]+)\}([ioe])|(Tf|[atPrsbOTD%])|)")
+_DIRECTIVE = re.compile(r"%(?:\{([A-Za-z0-9_-]+)\}([ioe])|(Tf|[atPrsbOTDL%])|)")
 _UNPRINTABLE = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029"\\\ud800-\udfff]')
 
 
@@ -43,8 +43,8 @@ Atom = Callable[[Line], Value]
 
 class AccessLogger(AbstractAccessLogger):
     """Atoms: `%%`; `%a` remote address; `%t` when the request began; `%P` process id; `%r` request line; `%s` status;
-    `%b` and `%O` bytes sent, head included; `%T` seconds, `%Tf` seconds with fraction, `%D` microseconds taken;
-    `%{X}i` and `%{X}o` a request and a response header; `%{X}e` an environment variable.
+    `%b` and `%O` bytes sent, head included; `%T` seconds, `%Tf` seconds with fraction, `%D` microseconds taken; `%L`
+    the id of the request; `%{X}i` and `%{X}o` a request and a response header; `%{X}e` an environment variable.
 
     The log record has each value as an attribute, too, named as in `LOG_FIELDS` (headers and environment as dicts).
     Raises ValueError for a format with an unknown directive.
@@ -63,6 +63,7 @@ class AccessLogger(AbstractAccessLogger):
         "T": "request_time",
         "Tf": "request_time_frac",
         "D": "request_time_micro",
+        "L": "request_id",
         "i": "request_header",
         "o": "response_header",
         "e": "environ",
@@ -82,7 +83,7 @@ class AccessLogger(AbstractAccessLogger):
         elif letter is not None:
             self._atoms.append((self.LOG_FIELDS[letter], _ATOMS[letter]))
         else:
-            known = "%% %a %t %P %r %s %b %O %T %Tf %D %{X}i %{X}o %{X}e"
+            known = "%% %a %t %P %r %s %b %O %T %Tf %D %L %{X}i %{X}o %{X}e"
             raise ValueError(f"access log format {self.log_format!r} at {match.start()}: expected one of {known}")
         return "%s"
 
@@ -156,6 +157,7 @@ _ATOMS: dict[str, Atom] = {
     "T": lambda line: round(line.time),
     "Tf": lambda line: f"{line.time:06f}",
     "D": lambda line: round(line.time * 1_000_000),
+    "L": lambda line: line.request.id,
 }
 
 _NAMED_ATOMS: dict[str, Callable[[str, Line], Value]] = {

@@ -75,7 +75,7 @@ class TrustedProxies:
 
     def apply(self, request: "BaseRequest") -> None:
         """Make the request that of its client."""
-        client = self.client(_peer(request), request.headers)
+        client = self.client(direct_peer(request), request.headers)
         facts: dict[str, str] = {}
         if client.remote:
             facts["remote"] = client.remote
@@ -129,11 +129,16 @@ def _facts(header: ProxyHeader) -> dict[str, str]:
     return facts
 
 
-def _peer(request: "BaseRequest") -> str | None:
-    """The address to ask about; None on a Unix socket, whatever name the peer has given its own end."""
-    if PROXY_HEADER in request or isinstance(request.get_extra_info("peername"), tuple):
-        return request.remote
-    return None
+def direct_peer(request: "BaseRequest") -> str | None:
+    """The address of whoever speaks HTTP to us, be it a proxy, as the PROXY protocol has it; None on a Unix socket,
+    whatever name the peer has given its own end.
+    """
+    header = request.get(PROXY_HEADER)
+    named = None if header is None else _facts(header).get("remote")
+    if named is not None:
+        return named
+    address = request.get_extra_info("peername")
+    return str(address[0]) if isinstance(address, tuple) else None
 
 
 def _with_port(host: str, port: int | None, scheme: str) -> str:

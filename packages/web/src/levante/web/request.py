@@ -32,7 +32,7 @@ aiohttp: 1 MiB.
 
 JSON = "application/json"
 
-INHERITED = ("scheme", "host", "remote", "headers", "raw_headers", "content")
+INHERITED = ("scheme", "host", "remote", "headers", "raw_headers", "content", "id")
 """What a clone takes over, if it was known already; the rest follows from it."""
 
 
@@ -201,6 +201,7 @@ class BaseRequest(RequestConnection):
             raise RuntimeError("a request cannot be cloned after its body was read: the copy could not read it again")
         copy = self._copy(self._client_max_size if client_max_size is None else client_max_size)
         _ = self.content  # if it is decoded on the way, then by one decoder for both
+        _ = self.id  # one for both, whoever asks first
         facts = {name: self._cache[name] for name in INHERITED if name in self._cache}
         if headers is not None:
             replaced = CIMultiDictProxy(CIMultiDict(headers))

@@ -20,6 +20,7 @@ from levante.http.forwarded import parse_forwarded
 from levante.http.heads import RequestHead
 from levante.http.limits import ContentLimits
 from levante.http.mediatypes import MediaType, parse_media_type
+from levante.http.requestids import new_request_id
 from levante.http.target import Target, absolute_url, decode_path, relative_url, split_target
 from levante.http.validators import ETag, parse_etags, parse_range
 from levante.http.versions import HttpVersion
@@ -54,6 +55,19 @@ class RequestHeadView(StateMapping):
         """For what stands in front of the application: replace `remote`, `scheme` or `host` (Any: as in `_cache`)."""
         self._cache.update(facts)
         self._cache.pop("url", None)
+
+    # Its name.
+
+    @cached
+    def id(self) -> str:
+        """What the request is called in logs and error pages: 32 hexadecimal digits, made when somebody asks first;
+        what somebody in front of us has called it where the middleware `request_id` believes that.
+        """
+        return new_request_id()
+
+    def take_id(self, given: str) -> None:
+        """For the middleware: have `given` as the id, unless there is one already."""
+        self._cache.setdefault("id", given)
 
     # The target.
 

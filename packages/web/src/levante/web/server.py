@@ -17,7 +17,7 @@ from levante.http.versions import SERVER_SOFTWARE
 from .abc import AbstractAccessLogger, AbstractAsyncAccessLogger
 from .access_log import ACCESS_LOG_FORMAT, AccessLogger, access_logger
 from .connection_limit import ConnectionLimit
-from .error_pages import plain_error, server_error
+from .error_pages import log_failure, plain_error, send_last_resort, server_error
 from .http_exception import HTTPException
 from .open_connections import OpenConnections
 from .proxies import RequestsBehindProxies, TrustedProxies, as_trusted_proxies, network_names
@@ -303,7 +303,7 @@ class Server(OpenConnections):
             if isinstance(exc, ContentCodingError) and exc.status == UNSUPPORTED:
                 answer.headers["Accept-Encoding"] = _acceptable_codings()
             return answer
-        self._logger.error("error handling %r", request, exc_info=exc)
+        log_failure(self._logger, request, exc)
         return server_error(request, exc)
 
     async def _send_instead(self, request: BaseRequest, answer: StreamResponse) -> None:
@@ -321,8 +321,9 @@ class Server(OpenConnections):
             except PeerDisconnected:
                 self._logger.debug("the client went away before it could be told the error in %r", request)
             except Exception as exc:
-                self._logger.error("error sending %r for %r", answer, request, exc_info=exc)
-                _send_last_resort(exchange)
+                message = "error sending %r for %r (request id %s)"
+                self._logger.error(message, answer, request, request.id, exc_info=exc)
+                send_last_resort(exchange, request.id)
 
     async def _log(self, access: AccessLog, request: BaseRequest, response: StreamResponse, start: float) -> None:
         try:
@@ -364,15 +365,6 @@ def _checked(answer: object) -> StreamResponse:
             f"the handler returned {type(answer).__name__}, which is an exception: raise it, or return a Response"
         )
     raise TypeError(f"the handler returned {answer!r}; expected a response (web.Response, web.StreamResponse, ...)")
-
-
-def _send_last_resort(exchange: Exchange) -> None:
-    """An error page of which nobody is told: the hooks and signals that failed for the first one would fail again."""
-    if exchange.head_sent:
-        exchange.reset()
-        return
-    exchange.keep_alive = False
-    exchange.respond(500, None, (("Content-Type", "text/plain; charset=utf-8"),), b"500 Internal Server Error\n")
 
 
 def _access_logger(logger: logging.Logger | None, kind: AccessLoggerClass, log_format: str) -> AccessLog | None:

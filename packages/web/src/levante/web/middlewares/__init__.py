@@ -11,6 +11,7 @@ from .marking import middleware
 from .normalize_path import normalize_path_middleware
 from .problem_details import problem_details
 from .rate_limit import by_address, by_header, by_user, rate_limit
+from .request_id import request_id
 from .security_headers import CSP_NONCE, csp_nonce, security_headers
 from .timeouts import handler_timeout
 
@@ -34,6 +35,7 @@ __all__ = [
     "normalize_path_middleware",
     "problem_details",
     "rate_limit",
+    "request_id",
     "security_headers",
     "sets_cookies",
     "with_cors",

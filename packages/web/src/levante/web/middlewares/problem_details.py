@@ -1,11 +1,13 @@
 """Errors as `application/problem+json` (RFC 9457), for APIs: HTTP exceptions of 4xx and 5xx, malformed requests,
-timeouts, and whatever else a handler raises. A client that prefers HTML gets the ordinary error page.
+timeouts, and whatever else a handler raises, of which only the id of the request is told. A client that prefers HTML
+gets the ordinary error page.
 """
 
 from typing import TYPE_CHECKING
 
 from levante.http.errors import ExchangeTimeout, RemoteProtocolError
 from levante.http.mediatypes import best_match
+from levante.web.error_pages import failure_status, log_failure
 from levante.web.http_exception import HTTPException
 from levante.web.problems import PROBLEM_JSON, problem
 from levante.web.request import Request
@@ -39,8 +41,8 @@ def _from_error(request: Request, exc: Exception) -> "StreamResponse":
     elif isinstance(exc, RemoteProtocolError):
         response = problem(exc.status, detail=exc.message)
     else:
-        request.app.logger.error("error handling %r", request, exc_info=exc)
-        response = problem(500)
+        log_failure(request.app.logger, request, exc)
+        response = problem(failure_status(exc), request_id=request.id)
     response.force_close()
     return _varying(response)
 
