@@ -446,3 +446,82 @@ async def test_extensions(serve: Any, tmp_path: Path) -> None:
 
         body = gzip.decompress(answer.body) if coding else answer.body
         assert body == file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"Content-Length: 9\r\n\r\nhalf", 400),
+        (b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n", 400),
+    ],
+)
+async def test_a_broken_body_is_a_client_that_has_gone(
+    serve: Any, caplog: pytest.LogCaptureFixture, sent: bytes, status: int
+) -> None:
+    told: list[Any] = []
+
+    async def read(scope: Any, receive: Any, send: Any) -> None:
+        while (message := await receive())["type"] == "http.request":
+            pass
+        told.append(message)
+        try:
+            await send({"type": "http.response.start", "status": 500, "headers": []})
+        except OSError as exc:
+            told.append(type(exc).__name__)
+
+    served = await mount(serve, http(read))
+    peer = await served.connect()
+    await peer.send(b"POST /x HTTP/1.1\r\nHost: a\r\n" + sent)
+    peer.writer.write_eof()
+    answer = await peer.answer()
+    assert answer.status == status
+    assert told == [{"type": "http.disconnect"}, "PeerDisconnected"]
+    assert caplog.records == []
+
+
+async def test_a_silent_return_when_the_client_has_gone(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def poll(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        started.set()
+        assert await receive() == {"type": "http.disconnect"}
+        ended.set()
+
+    served = await mount(serve, http(poll))
+    peer = await served.connect()
+    await peer.send(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+    async with asyncio.timeout(5):
+        await started.wait()
+        peer.reset()
+        await ended.wait()
+    await served.close()
+    assert caplog.records == []
+
+
+async def test_a_replaced_stream_is_no_failure(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def replace(request: web.Request, handler: Any) -> web.StreamResponse:
+        await handler(request)
+        return web.Response(text="another")
+
+    app = web.Application(middlewares=[replace])
+    app.mount("/x", answering(b"one", b"two"))
+    served = await serve(app)
+    assert (await served.get("/x")).text == "another"
+    await served.close()
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("bodies", [(b"whole",), (b"wh", b"ole")])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+async def test_the_framing_is_ours(serve: Any, bodies: Any, version: str) -> None:
+    served = await mount(serve, answering(*bodies, headers=[(b"Transfer-Encoding", b"chunked")]))
+    answer = await served.request("GET", "/x", version=version)
+    assert (answer.status, answer.text) == (200, "whole")
+
+
+async def test_a_length_without_a_body(serve: Any) -> None:
+    served = await mount(serve, answering(b"", headers=[(b"Content-Length", b"5")]))
+    assert (await served.get("/x")).status == 500
+    served = await mount(serve, answering(b"", headers=[(b"Content-Length", b"5")], status=304))
+    assert (await served.get("/x")).status == 304

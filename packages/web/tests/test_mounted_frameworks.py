@@ -278,6 +278,31 @@ async def test_lifespans(answers: list[Any], words: str | None) -> None:
                 await runner.cleanup()
 
 
+@pytest.mark.parametrize("stubborn", [False, True])
+async def test_a_failed_startup_that_waits_for_more(monkeypatch: pytest.MonkeyPatch, stubborn: bool) -> None:
+    monkeypatch.setattr("levante.web.gateway.lifespan.LEAVING", 0.05)
+    leave = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no database"})
+        try:
+            await receive()
+        except asyncio.CancelledError:
+            if not stubborn:
+                raise
+            await leave.wait()
+
+    ours = web.Application()
+    ours.mount("/x", app)
+    runner = web.AppRunner(ours)
+    async with asyncio.timeout(5):
+        with pytest.raises(RuntimeError, match="failed: no database"):
+            await runner.setup()
+        await runner.cleanup()
+    leave.set()
+
+
 async def test_a_startup_that_is_cancelled() -> None:
     ended = asyncio.Event()
 

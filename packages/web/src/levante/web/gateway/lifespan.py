@@ -4,11 +4,14 @@ nothing of lifespans raises when it is called with theirs, and is left in peace.
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, Final
 
 from .types import ASGI, ASGIApplication, Message
 
 logger = logging.getLogger("levante.web")
+
+LEAVING: Final = 5.0
+"""Seconds for an application that says that it failed to return; one that waits for further messages never does."""
 
 
 class Lifespan:
@@ -56,8 +59,11 @@ class Lifespan:
         if failure is None:
             return True
         if task is not None:
-            await asyncio.wait((task,))
-            _outcome(task)
+            await asyncio.wait((task,), timeout=LEAVING)
+            if task.cancel():
+                await asyncio.wait((task,), timeout=LEAVING)
+            if task.done():
+                _outcome(task)
         raise RuntimeError(
             f"the {what} of the mounted application {self._app!r} failed: {failure or 'no reason given'}"
         )

@@ -10,7 +10,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from levante.http.errors import PayloadAccessError, PeerDisconnected
+from levante.http.errors import ExchangeTimeout, PayloadAccessError, PeerDisconnected, RemoteProtocolError
+from levante.http.status import is_bodiless
 from levante.web.response import Response
 from levante.web.stream_response import StreamResponse
 
@@ -51,7 +52,7 @@ class MountedRequest:
         self._prepared: asyncio.Future[None] = loop.create_future()
         self._complete: asyncio.Future[None] = loop.create_future()
         self._body_given = False
-        self._lost: PeerDisconnected | None = None
+        self._lost: Exception | None = None  # why nobody wants the response any more, or can get it
 
     def begin(self, app: ASGIApplication, scope: Scope) -> "asyncio.Future[None]":
         """Call the application; the task that it runs in."""
@@ -101,6 +102,8 @@ class MountedRequest:
     def _exchange_ended(self, _: object) -> None:
         """Whatever the application still says, nobody listens."""
         gone = PeerDisconnected("the response is over, or was replaced by another one")
+        if not self._complete.done():
+            self._lost = gone
         for future in (self._complete, self._prepared, self._answer):
             _fail(future, gone)
 
@@ -117,7 +120,11 @@ class MountedRequest:
         body = self._request.exchange.body
         try:
             data = await body.readany()
-        except (PeerDisconnected, PayloadAccessError):
+        except PayloadAccessError:
+            return {"type": "http.disconnect"}
+        except (PeerDisconnected, RemoteProtocolError, ExchangeTimeout) as exc:
+            # ASGI knows no broken bodies: whatever comes no more is a client that has gone. It gets its answer from us.
+            self._lost = exc
             return {"type": "http.disconnect"}
         self._body_given = body.at_eof()
         return {"type": "http.request", "body": data, "more_body": not self._body_given}
@@ -128,11 +135,15 @@ class MountedRequest:
         watch = asyncio.ensure_future(self._request.disconnected())
         try:
             await asyncio.wait((watch, self._complete), return_when=asyncio.FIRST_COMPLETED)
+            if watch.done() and not self._complete.done():
+                self._lost = PeerDisconnected("the client is gone")
         finally:
             watch.cancel()
 
     async def _send(self, message: Message) -> None:
         kind = message["type"]
+        if isinstance(self._lost, RemoteProtocolError | ExchangeTimeout):
+            raise PeerDisconnected(*self._lost.args)
         if kind == "http.response.early_hint":
             await self._request.send_early_hints([bytes(link).decode("utf-8") for link in message["links"]])
         elif kind == "http.response.start" and self._start is None:
@@ -181,7 +192,7 @@ class MountedRequest:
         """The response, once the server has begun to send it."""
         if self._response is None:
             start = self._start or {}
-            response = MountedResponse(self, int(start["status"]), as_text(start.get("headers", ())))
+            response = MountedResponse(self, int(start["status"]), _headers(start))
             if start.get("trailers"):
                 response.headers.popall("Content-Length", None)
                 announced = response.headers.getall("Trailer", ())
@@ -201,13 +212,16 @@ class MountedRequest:
 
 
 def _whole(start: Message, body: bytes) -> Response:
-    headers = as_text(start.get("headers", ()))
+    status, headers = int(start["status"]), _headers(start)
     for name, value in headers:
-        if body and name.lower() == "content-length" and value != str(len(body)):
+        if name.lower() == "content-length" and value != str(len(body)) and not is_bodiless(status):
             raise RuntimeError(f"a mounted application sent {len(body)} bytes after Content-Length: {value}")
-    if not body:
-        return Response(status=int(start["status"]), headers=headers)
-    return Response(status=int(start["status"]), headers=headers, body=body)
+    return Response(status=status, headers=headers, body=body or None)
+
+
+def _headers(start: Message) -> list[tuple[str, str]]:
+    """The header fields, without Transfer-Encoding: that is the server's business, as ASGI says."""
+    return [pair for pair in as_text(start.get("headers", ())) if pair[0].lower() != "transfer-encoding"]
 
 
 def _check_readable(request: "Request") -> None:
