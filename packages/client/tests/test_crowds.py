@@ -19,8 +19,9 @@ from levante.http import AcceptedConnection, Exchange, Limits
 
 CROWD = 1000
 PLACES = 20
-# How far a request may be from its turn: as many as are on the way at once, there and back.
-TOLERANCE = 2 * PLACES
+# How far a request may be from its turn: a few rounds of all places, for a TLS handshake may take longer than the
+# requests on other connections do. Served out of order, most are hundreds of turns away.
+TOLERANCE = 5 * PLACES
 # Seconds in which a server of ours answers: long enough for all places to be taken.
 WORK = 0.002
 
