@@ -88,6 +88,7 @@ from .pathconnectors import NamedPipeConnector, UnixConnector
 from .progress import ProgressPayload, with_progress
 from .reconnection import Reconnecting, reconnecting
 from .request import ClientRequest
+from .requestids import pass_request_id
 from .resolver import AbstractResolver, DefaultResolver, ResolveResult, ThreadedResolver
 from .response import ClientResponse
 from .retry import Retry
@@ -255,6 +256,7 @@ __all__ = [
     "hdrs",
     "listed_waits",
     "make_reply",
+    "pass_request_id",
     "payload_type",
     "random_waits",
     "reconnecting",
