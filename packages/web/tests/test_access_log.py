@@ -161,3 +161,8 @@ async def test_other_classes(serve: Any, caplog: pytest.LogCaptureFixture) -> No
     assert "error in the access log" in caplog.text
     with pytest.raises(TypeError, match="access_log_class"):
         await serve(handler, access_log_class=int)
+
+
+def test_no_address_forges_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    record = line(caplog, "%a", a_request(remote='/tmp/x\n6.6.6.6 "'))
+    assert record.message == r"/tmp/x\n6.6.6.6 \""

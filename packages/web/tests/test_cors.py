@@ -231,6 +231,17 @@ async def test_several_policies_that_let_nobody_in(serve: Any) -> None:
     assert (await preflight(served, "/", "GET", origin="https://b.example")).status == 204
 
 
+async def test_a_preflight_whose_body_was_read(serve: Any) -> None:
+    async def read(request: web.Request, handler: Any) -> web.StreamResponse:
+        await request.read()
+        return await handler(request)  # type: ignore[no-any-return]
+
+    served = await serve(application(CorsPolicy([SHOP]), read))
+    asked = [("Origin", SHOP), ("Access-Control-Request-Method", "GET")]
+    answer = await served.request("OPTIONS", "/", asked, b"body")
+    assert (answer.status, cors_headers(answer)["Allow-Origin"]) == (204, SHOP)
+
+
 def test_what_is_no_policy_is_refused() -> None:
     for given in ("*", [None], ["https://shop.example"]):
         with pytest.raises(TypeError, match="expected a CorsPolicy, several of them, or None"):

@@ -89,6 +89,8 @@ def test_only_the_header_that_was_named_is_read() -> None:
     assert (by_standard.remote, by_standard.scheme, by_standard.host) == ("1.1.1.1", "https", "a.example")
     by_cloud = client(headers, "10.0.0.1", header="CF-Connecting-IP")
     assert (by_cloud.remote, by_cloud.scheme, by_cloud.host) == ("3.3.3.3", "https", None)
+    sent_by_client = [("CF-Connecting-IP", "6.6.6.6"), ("CF-Connecting-IP", "3.3.3.3")]
+    assert client(sent_by_client, "10.0.0.1", header="CF-Connecting-IP").remote == "3.3.3.3"
     assert client([("CF-Connecting-IP", "x, 3.3.3.3")], "10.0.0.1", header="CF-Connecting-IP").remote == "10.0.0.1"
 
 

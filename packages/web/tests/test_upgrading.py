@@ -106,7 +106,7 @@ async def test_hooks_see_the_upgrade(serve: Any) -> None:
     app.router.add_get("/", handler)
     served = await serve(app)
     peer = await served.connect()
-    answer = await peer.request("GET", "/")
+    answer = await peer.request("GET", "/", UPGRADE.items())
     assert (answer.status, answer.headers["X-Mark"]) == (101, "seen")
     assert await peer.reader.read() == b"bye"
 
@@ -134,11 +134,32 @@ async def test_what_is_refused(serve: Any, caplog: pytest.LogCaptureFixture) -> 
         assert "nobody takes the connection over" in caplog.text
         assert (await served.get("/status")).status == 500
         assert LocalProtocolError.__name__ in caplog.text
-    assert (await served.get("/")).status == 101
+    assert (await served.request("GET", "/", UPGRADE.items())).status == 101
     assert [str(error).partition(":")[0] for error in errors] == [
         "the connection has been given away already",
         "an upgraded connection has no body",
     ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "version", "status"),
+    [
+        ({}, "1.1", 426),
+        ({"Upgrade": "shout"}, "1.1", 426),
+        ({"Upgrade": "whisper", "Connection": "Upgrade"}, "1.1", 426),
+        ({"Upgrade": "shout", "Connection": "Upgrade"}, "1.0", 426),
+        ({"Upgrade": "whisper, Shout", "Connection": "x, upgrade"}, "1.1", 101),
+    ],
+)
+async def test_who_has_not_asked_gets_no_upgrade(serve: Any, headers: Any, version: str, status: int) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.UpgradeResponse(headers=UPGRADE)
+        await response.open(request)
+        return response
+
+    served = await serve(handler)
+    answer = await served.request("GET", "/", headers.items(), version=version)
+    assert (answer.status, answer.headers["Upgrade"]) == (status, "shout")
 
 
 async def test_connect_has_no_path() -> None:

@@ -1,5 +1,5 @@
 """One line for each response, in the format of Apache's `mod_log_config`: the format string is compiled once to a
-list of functions. Header values are escaped, so that no request can forge a line of the log.
+list of functions. Whatever a peer can choose is escaped, so that no request can forge a line of the log.
 """
 
 import datetime
@@ -138,7 +138,8 @@ def _request_line(line: Line) -> str:
 
 
 def _remote(line: Line) -> str:
-    return ABSENT if line.request.remote is None else line.request.remote
+    # On a Unix socket it is the path of the other end, which may have any name.
+    return ABSENT if line.request.remote is None else _escape(line.request.remote)
 
 
 def _start_time(line: Line) -> str:

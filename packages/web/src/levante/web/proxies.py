@@ -69,7 +69,8 @@ class TrustedProxies:
                 port=headers.getall("X-Forwarded-Port", ()),
             )
         else:
-            node = node_address(headers.get(self._header, ""))
+            # The last one where there are several: the nearest proxy wrote it, the others came to it.
+            node = node_address(headers.getall(self._header, ("",))[-1])
             hops = x_forwarded(for_=[node], proto=headers.getall("X-Forwarded-Proto", ())[-1:])
         return resolve_client(peer, hops if self._hops is None else hops[-self._hops :], self._peers)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
+from .exceptions import HTTPUpgradeRequired
 from .stream_response import StreamResponse
 
 if TYPE_CHECKING:
@@ -24,9 +25,10 @@ class UpgradeResponse(StreamResponse):
     returns the response. Or `UpgradeResponse(protocol=make)`, returned, hands it to the asyncio protocol that `make()`
     gives, for as long as that wants it; bytes that came behind the request are its first ones.
 
-    `status` None is 200 to CONNECT, else 101, which needs `headers` with Upgrade and `Connection: Upgrade`. On ASGI
-    servers connections cannot be taken over: LocalProtocolError. At the server's shutdown what is still open is
-    dropped after `shutdown_timeout`.
+    `status` None is 200 to CONNECT, else 101, which needs `headers` with Upgrade and `Connection: Upgrade`; to who did
+    not ask for that protocol HTTPUpgradeRequired is raised instead (RFC 9110 section 7.8). On ASGI servers connections
+    cannot be taken over: LocalProtocolError. At the server's shutdown what is still open is dropped after
+    `shutdown_timeout`.
     """
 
     __slots__ = ("_make", "_usual", "_writer")
@@ -69,12 +71,25 @@ class UpgradeResponse(StreamResponse):
             raise RuntimeError("nobody takes the connection over: give a protocol, or call open() first")
         if self._usual and request.method == "CONNECT":
             self.set_status(OK)
+        if self._status == SWITCHING:
+            self._check_asked(request)
         if request.has_prepare_hooks:
             await request.prepare_hook(self)
         request.exchange.upgrade(self._make(), status=self._status, headers=self._wire_headers())
         self._exchange = request.exchange
         if request.server is not None:
             request.server.leave_place(request.exchange)
+
+    def _check_asked(self, request: "BaseRequest") -> None:
+        """HTTPUpgradeRequired when the client, or a proxy in front of it, does not know that protocol: it would read
+        what follows as HTTP. (HTTP/1.0 cannot ask.)
+        """
+        offered = self.headers.get("Upgrade", "")
+        asked = ",".join(request.headers.getall("Upgrade", ())).lower().split(",")
+        if request.head.upgrade is None or offered.lower() not in {name.strip() for name in asked}:
+            raise HTTPUpgradeRequired(
+                text=f"426: this is for connections that are upgraded to {offered}\n", headers={"Upgrade": offered}
+            )
 
     async def write(self, _: bytes | bytearray | memoryview) -> NoReturn:
         """Refused: what is sent now is no body."""

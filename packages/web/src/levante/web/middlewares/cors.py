@@ -22,6 +22,8 @@ from levante.web.routing.match import UrlMappingMatchInfo
 from levante.web.vary import vary_by
 from levante.web.views import VERBS
 
+from .elsewhere import found_by
+
 if TYPE_CHECKING:
     from multidict import CIMultiDict
 
@@ -251,9 +253,8 @@ def _preflight(request: Request) -> Preflight | None:
 
 async def _resolve(request: Request, method: str) -> UrlMappingMatchInfo:
     """What the request that is asked about would find."""
-    root = request.match_info.apps[0]
-    match = await root.router.resolve(request.clone(method=method))
-    match.add_app(root)
+    match = await found_by(request, method=method)
+    match.add_app(request.match_info.apps[0])
     return match
 
 

@@ -11,6 +11,8 @@ from levante.http.target import local_path
 from levante.web.exceptions import HTTPMove, HTTPPermanentRedirect
 from levante.web.request import Request
 
+from .elsewhere import found_by
+
 if TYPE_CHECKING:
     from levante.web.types import Handler, Middleware, StreamResponse
 
@@ -63,10 +65,4 @@ def normalize_path_middleware(
 
 async def _exists(request: Request, path: str) -> bool:
     """Whether a request for `path` would find something, from the root application on."""
-    # No clone: it would refuse once somebody has read the body, which routing does not need.
-    probe = Request(request.exchange)
-    probe.method = request.method
-    probe.target_text = path
-    probe.adopt({"headers": request.headers})
-    match_info = await request.match_info.apps[0].router.resolve(probe)
-    return match_info.http_exception is None
+    return (await found_by(request, path=path)).http_exception is None
