@@ -2,6 +2,7 @@
 else notices."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from levante import web
 from levante.web import background
+from levante.web.middlewares import handler_timeout, problem_details
 
 SECRET = "on purpose"
 NEIGHBOURS = 3
@@ -232,3 +234,81 @@ async def test_a_lifespan_that_raises(serve: Any, where: str) -> None:
         assert (await reader.read()).endswith(b"waited")
         writer.close()
     assert log == ["begun", "ended"]
+
+
+async def fails_below(request: web.Request) -> web.Response:
+    try:
+        raise OnPurposeError
+    except OnPurposeError as error:
+        raise web.HTTPBadGateway from error
+
+
+async def runs_out_of_time(request: web.Request) -> web.Response:
+    async with asyncio.timeout(0):
+        await asyncio.sleep(1000)
+    raise AssertionError
+
+
+async def is_too_slow(request: web.Request) -> web.Response:
+    await asyncio.sleep(1000)
+    raise AssertionError
+
+
+async def says_so(request: web.Request) -> web.Response:
+    raise web.HTTPServiceUnavailable
+
+
+async def makes_it_the_client_s_fault(request: web.Request) -> web.Response:
+    raise web.HTTPBadRequest from OnPurposeError()
+
+
+@pytest.mark.hardening("X16", "S22")
+@pytest.mark.parametrize("around", [[], [problem_details]], ids=["bare", "problems"])
+@pytest.mark.parametrize(
+    ("handler", "status", "where"),
+    [
+        (fails_below, 502, "fails_below"),
+        (runs_out_of_time, 504, "runs_out_of_time"),
+        (is_too_slow, 504, "is_too_slow"),
+        (says_so, 503, None),
+        (makes_it_the_client_s_fault, 400, None),
+    ],
+)
+async def test_the_log_knows_why_it_was_5xx(
+    serve: Any, caplog: pytest.LogCaptureFixture, handler: Any, status: int, where: str | None, around: list[Any]
+) -> None:
+    """Once a second for each kind, with the place in the code; what a handler says of its own accord is in the access
+    log only, and so is what a client did wrong."""
+    app = web.Application(middlewares=[*around, handler_timeout(0.1)])
+    app.router.add_get("/", handler)
+    served = await serve(app)
+    for _ in range(3):
+        assert (await served.get("/")).status == status
+    lines = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(lines) == (0 if where is None else 1)
+    for line in lines:
+        assert line.exc_text is not None
+        assert f"in {where}" in line.exc_text
+        assert "request id" in line.getMessage()
+
+
+@pytest.mark.hardening("S22")
+async def test_why_a_request_was_refused_is_a_debug_line(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Whether it never was a request, or its body was none."""
+
+    async def read(request: web.Request) -> web.Response:
+        return web.Response(text=await request.text())
+
+    caplog.set_level(logging.DEBUG, "levante")
+    served = await serve(read)
+    for request, reason in (
+        (b"GET / HTTP/1.1\r\n\r\n", "no Host header"),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\xff\r\n", "chunk"),
+    ):
+        caplog.clear()
+        peer = await served.connect()
+        await peer.send(request)
+        assert (await peer.answer()).status == 400
+        (line,) = [record for record in caplog.records if record.name != "levante.access"]
+        assert line.levelno == logging.DEBUG
+        assert reason in line.getMessage()

@@ -30,8 +30,9 @@ async def test_errors_become_statuses(serve: Any, caplog: pytest.LogCaptureFixtu
     served = await serve(handler)
     answer = await served.get("/raise")
     assert (answer.status, answer.headers["X-A"], answer.headers["Set-Cookie"]) == (403, "1", "a=1; Path=/")
-    assert (await served.get("/timeout")).status == 504
     assert not caplog.records
+    assert (await served.get("/timeout")).status == 504
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
     for path, words in (("/none", "`return` missing"), ("/str", "expected a response"), ("/returned", "raise it")):
         caplog.clear()
         assert (await served.get(path)).status == 500

@@ -238,7 +238,8 @@ def test_an_application_may_be_served_by_one_loop_after_another() -> None:
 
 
 def _request() -> Any:
-    return SimpleNamespace(exchange=SimpleNamespace(head_sent=False, body=SimpleNamespace(is_eof=lambda: True)))
+    exchange = SimpleNamespace(head_sent=False, body=SimpleNamespace(is_eof=lambda: True))
+    return SimpleNamespace(exchange=exchange, server=None)
 
 
 def test_some_time_is_needed() -> None:

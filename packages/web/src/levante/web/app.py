@@ -366,6 +366,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
             except RemoteProtocolError as exc:
                 match_info = _error_match(exc)
         else:
+            self.logger.debug("refusing a request with %d: %s", error.status, error.message)
             match_info = _error_match(error)
         match_info.add_app(self)
         match_info.freeze()

@@ -19,6 +19,7 @@ from levante.http.status import reason_phrase
 from .response import Response
 
 if TYPE_CHECKING:
+    from .http_exception import HTTPException
     from .types import BaseRequest
 
 TEXT, HTML = "text/plain", "text/html"
@@ -39,6 +40,23 @@ def log_failure(logger: logging.Logger, request: "BaseRequest", exc: BaseExcepti
     """Tell the log of an error that nobody expected, under the id of the request, which holds from now on."""
     current_request_id.set(request.id)
     logger.error("error handling %r (request id %s)", request, request.id, exc_info=exc)
+
+
+def log_timeout(request: "BaseRequest", exc: BaseException) -> None:
+    """Tell the log where a handler ran out of time, once a second: what is slow is so for many."""
+    if request.server is not None:
+        message = "timeout in the handler of %r (request id %s)"
+        request.server.sampled.tell("timeout", message, request, request.id, exc_info=exc)
+
+
+def log_cause(request: "BaseRequest", exc: "HTTPException") -> None:
+    """Tell the log, once a second, what made a handler raise an HTTP exception of 5xx, if it says so (`from`): the
+    client is not told, and nobody else would be.
+    """
+    cause = exc.__cause__
+    if request.server is not None and exc.status >= 500 and isinstance(cause, Exception):
+        message = "answering %r with %d (request id %s)"
+        request.server.sampled.tell(f"cause of {exc.status}", message, request, exc.status, request.id, exc_info=cause)
 
 
 def failure_status(exc: BaseException) -> int:

@@ -115,6 +115,7 @@ class BaseRunner(ABC):
             await self.shutdown()
         finally:
             await self._server.shutdown(max(0.0, deadline - loop.time()))
+            self._server.sampled.tell_rest()
 
     def _remove_signal_handlers(self) -> None:
         loop = asyncio.get_running_loop()

@@ -17,7 +17,7 @@ from levante.http.versions import SERVER_SOFTWARE
 from .abc import AbstractAccessLogger, AbstractAsyncAccessLogger
 from .access_log import ACCESS_LOG_FORMAT, AccessLogger, access_logger
 from .connection_limit import ConnectionLimit
-from .error_pages import log_failure, plain_error, send_last_resort, server_error
+from .error_pages import log_cause, log_failure, log_timeout, plain_error, send_last_resort, server_error
 from .http_exception import HTTPException
 from .open_connections import OpenConnections
 from .proxies import RequestsBehindProxies, TrustedProxies, as_trusted_proxies, network_names
@@ -281,7 +281,9 @@ class Server(OpenConnections):
     ) -> StreamResponse:
         """Answer what the handler raised, or the sending of its `response`; what was, or should have been, sent."""
         if isinstance(exc, HTTPException):
+            log_cause(request, exc)
             answer: StreamResponse = exception_response(exc)
+            exc.with_traceback(None)  # of one that is raised again and again it would keep every request
         elif isinstance(exc, PeerDisconnected) and (
             request.transport is None or request.exchange.finished or request.exchange in self._websockets
         ):
@@ -296,9 +298,10 @@ class Server(OpenConnections):
         if isinstance(exc, ExchangeTimeout):
             return plain_error(request, 408)
         if isinstance(exc, TimeoutError):
-            self._logger.debug("timeout in the handler of %r", request, exc_info=exc)
+            log_timeout(request, exc)
             return plain_error(request, 504)
         if isinstance(exc, RemoteProtocolError):
+            self._logger.debug("answering %r with %d: %s", request, exc.status, exc.message)
             answer = plain_error(request, exc.status, detail=exc.message)
             if isinstance(exc, ContentCodingError) and exc.status == UNSUPPORTED:
                 answer.headers["Accept-Encoding"] = _acceptable_codings()

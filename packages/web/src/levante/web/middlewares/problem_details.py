@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from levante.http.errors import ExchangeTimeout, RemoteProtocolError
 from levante.http.mediatypes import best_match
-from levante.web.error_pages import failure_status, log_failure
+from levante.web.error_pages import failure_status, log_cause, log_failure, log_timeout
 from levante.web.http_exception import HTTPException
 from levante.web.problems import PROBLEM_JSON, problem
 from levante.web.request import Request
@@ -26,6 +26,7 @@ async def problem_details(request: Request, handler: "Handler") -> "StreamRespon
     except HTTPException as exc:
         if exc.status < 400 or exc.headers.get("Content-Type") == PROBLEM_JSON or _prefers_html(request):
             raise
+        log_cause(request, exc)
         return _from_exception(exc)
     except Exception as exc:  # everything else a handler raises becomes a problem, too
         if request.exchange.head_sent or request.transport is None or _prefers_html(request):
@@ -37,6 +38,7 @@ def _from_error(request: Request, exc: Exception) -> "StreamResponse":
     if isinstance(exc, ExchangeTimeout):
         response = problem(408, detail="the body of the request did not come in time")
     elif isinstance(exc, TimeoutError):
+        log_timeout(request, exc)
         return _varying(problem(504))
     elif isinstance(exc, RemoteProtocolError):
         response = problem(exc.status, detail=exc.message)

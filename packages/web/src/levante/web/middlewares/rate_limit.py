@@ -100,7 +100,7 @@ def rate_limit(
         except OSError as error:
             _log.tell("rate limit", "requests are not counted (%s): %s", on_outage, error)
             if on_outage == "refuse":
-                raise HTTPServiceUnavailable(headers={"Retry-After": "1"}) from error
+                raise HTTPServiceUnavailable(headers={"Retry-After": "1"}) from None  # the log has it by now
             return await handler(request)
         fields = {"RateLimit-Policy": policy, "RateLimit": _left(name, verdict)}
         if not verdict.allowed:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from levante.http.clock import now
 from levante.http.deadlines import Deadline, current_deadline, parse_remaining
 from levante.http.errors import ExchangeTimeout
+from levante.web.error_pages import log_timeout
 from levante.web.exceptions import HTTPGatewayTimeout
 from levante.web.request import Request
 
@@ -123,6 +124,8 @@ class _HandlerDeadline(Deadline):
             return
         if self._waits_for_client:
             raise ExchangeTimeout("body") from error
+        if error is not None:
+            log_timeout(self._request, error)
         raise HTTPGatewayTimeout(text=f"504: the handler took more than {self._seconds:g} seconds") from error
 
 
