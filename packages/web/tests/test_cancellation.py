@@ -235,3 +235,90 @@ async def test_a_handler_keeps_its_name_and_marks() -> None:
         web.Application().router.add_get("/", handler, cancel_on_disconnect=False).handler
     )
     assert route.__wrapped__ is handler  # type: ignore[attr-defined]
+
+
+OPENING = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+CLOSE = b"\x88\x82\0\0\0\0\x03\xe8"
+
+
+class SocketFate(Fate):
+    """What the handler of a WebSocket came to after its conversation."""
+
+    def __init__(self, converse: Callable[["SocketFate", web.WebSocketResponse], Awaitable[object]]) -> None:
+        super().__init__()
+        self.converse = converse
+
+    async def handle(self, request: web.Request) -> web.Response:
+        ws = web.WebSocketResponse(listener=None if self.converse is not listened_to else web.WebSocketListener())
+        await ws.prepare(request)
+        self.started.set()
+        try:
+            await self.converse(self, ws)
+            await self.release.wait()
+        except asyncio.CancelledError:
+            self.ended.set_result("cancelled")
+            raise
+        self.ended.set_result("ran on")
+        return ws  # type: ignore[return-value]  # as every handler of a WebSocket
+
+    async def after(self, served: Any, last_words: bytes) -> str:
+        peer = await served.connect()
+        await peer.send(OPENING)
+        async with asyncio.timeout(5):
+            await peer.reader.readuntil(b"\r\n\r\n")
+            await self.started.wait()
+            await peer.send(last_words)
+            if last_words:
+                await peer.reader.read()  # the answer, and the end
+            peer.reset()
+            while served.server.connections:
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            self.release.set()
+            return str(await self.ended)
+
+
+async def iterated(_: SocketFate, ws: web.WebSocketResponse) -> None:
+    async for _message in ws:
+        pass
+
+
+async def received(_: SocketFate, ws: web.WebSocketResponse) -> None:
+    await ws.receive()
+
+
+async def closed(_: SocketFate, ws: web.WebSocketResponse) -> None:
+    await ws.close()
+
+
+async def unread(fate: SocketFate, _: web.WebSocketResponse) -> None:
+    await fate.release.wait()
+
+
+async def listened_to(_: SocketFate, ws: web.WebSocketResponse) -> None:
+    await ws.wait_closed()
+
+
+@pytest.mark.parity("S57", "S43")
+@pytest.mark.parametrize(
+    ("converse", "last_words", "expected"),
+    [
+        (iterated, CLOSE, "ran on"),
+        (received, CLOSE, "ran on"),
+        (closed, CLOSE, "ran on"),
+        (listened_to, CLOSE, "ran on"),
+        (received, b"\xff\xff", "ran on"),  # told by ERROR
+        (iterated, b"", "cancelled"),
+        (unread, CLOSE, "cancelled"),
+        (unread, b"", "cancelled"),
+    ],
+)
+async def test_what_comes_after_a_websocket_that_was_closed_is_done(
+    serve: Any, converse: Any, last_words: bytes, expected: str
+) -> None:
+    fate = SocketFate(converse)
+    served = await serve(fate.handle, handler_cancellation=True)
+    assert await fate.after(served, last_words) == expected

@@ -355,3 +355,20 @@ async def test_a_subclass_with_its_own_receive_iterates_by_it(serve: Any) -> Non
     await socket.send(1, b"loud")
     assert await socket.frame() == (1, b"LOUD")
     await socket.close(1000)
+
+
+@pytest.mark.parity("S42")
+async def test_the_status_is_101_whatever_was_set(serve: Any) -> None:
+    statuses: list[int] = []
+
+    async def handler(request: web.Request) -> web.WebSocketResponse:
+        ws = web.WebSocketResponse()
+        ws.set_status(200)
+        await ws.prepare(request)
+        statuses.append(ws.status)
+        await ws.close()
+        return ws
+
+    socket = await opened(await serve(handler))
+    await socket.close(1000)
+    assert statuses == [101]

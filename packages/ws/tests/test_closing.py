@@ -29,6 +29,24 @@ async def test_we_close_and_the_peer_answers(loopback: Any) -> None:
     assert await client.close() is False
 
 
+@pytest.mark.parity("S43")
+async def test_the_reason_may_be_text(loopback: Any) -> None:
+    server, client = await loopback.pair()
+    reading = asyncio.create_task(client.receive())
+    await server.close(message="adiós")
+    assert (await reading).extra == "adiós"
+
+
+@pytest.mark.parity("S57")
+async def test_who_is_told_of_the_end(loopback: Any) -> None:
+    server, client = await loopback.pair()
+    assert not server.knows_of_the_end
+    closing = asyncio.create_task(client.close())
+    await server.receive()
+    assert server.knows_of_the_end
+    await closing
+
+
 @pytest.mark.parity("W6")
 async def test_a_client_closes_and_the_server_hangs_up(loopback: Any) -> None:
     server, client = await loopback.pair()

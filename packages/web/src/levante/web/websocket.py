@@ -135,9 +135,11 @@ class WebSocketResponse(StreamResponse, Conversation):
         if request.has_prepare_hooks:
             await request.prepare_hook(self)
         connection = self._make(accepted)
+        self._status = 101  # whatever it was set to
         request.exchange.upgrade(connection, headers=[*accepted.headers, *self._wire_headers()])
         self._exchange = request.exchange
         self._connection = connection
+        connection.add_closed_callback(self._hung_up)
         if request.server is not None:
             request.server.websocket_opened(request.exchange, self)
 
@@ -151,6 +153,17 @@ class WebSocketResponse(StreamResponse, Conversation):
             if exc.status == HTTPMethodNotAllowed.status_code:
                 raise HTTPMethodNotAllowed(request.method, ["GET"], text=exc.message) from exc
             raise exception_for_status(exc.status)(text=exc.message, headers=exc.headers) from exc
+
+    def _hung_up(self, connection: WebSocketConnection) -> None:
+        """The connection is lost. Who knows that it was ending is left to do what comes after: no client of theirs has
+        gone away.
+        """
+        if connection.knows_of_the_end or self._listener is not None:
+            self._leave_running()
+
+    def _leave_running(self) -> None:
+        if self._exchange is not None:
+            self._exchange.cancel_on_disconnect = False
 
     # The conversation.
 
@@ -208,10 +221,11 @@ class WebSocketResponse(StreamResponse, Conversation):
         """Wait until the connection is gone: what a handler with a `listener` does, if it does not return at once."""
         await self.connection.wait_closed()
 
-    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
+    async def close(self, *, code: int = WSCloseCode.OK, message: bytes | str = b"", drain: bool = True) -> bool:
         """Close with `code`, waiting for the peer's close frame; a pending `receive` elsewhere gets CLOSING. False
-        when closed already.
+        when closed already. What comes after it in the handler is not cancelled by the end of the connection.
         """
+        self._leave_running()
         return await self.connection.close(code=code, message=message, drain=drain)
 
     @property

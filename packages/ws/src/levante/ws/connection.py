@@ -12,7 +12,7 @@ from levante.http import Role
 from levante.http.errors import PeerDisconnected
 
 from .codes import WSCloseCode, WSMsgType
-from .conversation import END_MESSAGES, Conversation
+from .conversation import END_MESSAGES, Conversation, as_bytes
 from .deflate import DeflateParams
 from .frames import RSV1
 from .limits import CLOSE_TIMEOUT, FRAGMENT_SIZE, MAX_MSG_SIZE, WRITER_LIMIT
@@ -239,7 +239,7 @@ class WebSocketConnection(Traffic, Conversation, asyncio.Protocol):
 
     # Closing.
 
-    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
+    async def close(self, *, code: int = WSCloseCode.OK, message: bytes | str = b"", drain: bool = True) -> bool:
         """Close with `code` and the reason `message` (at most 123 bytes of UTF-8; more is cut); False if closed
         already.
 
@@ -252,7 +252,9 @@ class WebSocketConnection(Traffic, Conversation, asyncio.Protocol):
             return False
         if self._transport is None:
             raise RuntimeError("close() was called on a WebSocket that is not connected yet")
-        frame = self._engine.close(code, message) if self._engine.error is None else self._engine.answer_close()
+        frame = (
+            self._engine.close(code, as_bytes(message)) if self._engine.error is None else self._engine.answer_close()
+        )
         self._closed = True
         self._inbox.clear()
         if self._receiving:
@@ -272,7 +274,7 @@ class WebSocketConnection(Traffic, Conversation, asyncio.Protocol):
         await self.wait_closed()
         return True
 
-    def close_soon(self, *, code: int = WSCloseCode.OK, message: bytes = b"") -> None:
+    def close_soon(self, *, code: int = WSCloseCode.OK, message: bytes | str = b"") -> None:
         """`close`, in a task of its own: for callbacks. An error in the arguments is raised here."""
         if self._closed or self._engine.close_sent:
             return

@@ -9,7 +9,7 @@ from .codes import WSMsgType
 from .errors import WSMessageTypeError
 from .messagetypes import WSMessage, WSMessageClose, WSMessageClosed, WSMessageClosing
 
-__all__ = ["END_MESSAGES", "Conversation"]
+__all__ = ["END_MESSAGES", "Conversation", "as_bytes"]
 
 # What ends an iteration.
 END_MESSAGES = frozenset({WSMessageClose, WSMessageClosing, WSMessageClosed})
@@ -57,12 +57,12 @@ class Conversation(abc.ABC):
 
     async def ping(self, message: bytes | str = b"") -> None:
         """Send a ping; at most 125 bytes, else `ValueError`."""
-        await self.send_frame(_as_bytes(message), WSMsgType.PING)
+        await self.send_frame(as_bytes(message), WSMsgType.PING)
 
     async def pong(self, message: bytes | str = b"") -> None:
         """Send a pong; at most 125 bytes, else `ValueError`. Pings are answered by themselves unless `autoping` is
         off."""
-        await self.send_frame(_as_bytes(message), WSMsgType.PONG)
+        await self.send_frame(as_bytes(message), WSMsgType.PONG)
 
     async def receive_str(self, *, timeout: float | None = None) -> str:
         """The next message, which must be text, else `WSMessageTypeError`. With `decode_text=False` it is bytes."""
@@ -94,7 +94,8 @@ class Conversation(abc.ABC):
         return message
 
 
-def _as_bytes(message: bytes | str) -> bytes:
+def as_bytes(message: bytes | str) -> bytes:
+    """The payload of a control frame, of which text is UTF-8."""
     return message.encode("utf-8") if isinstance(message, str) else bytes(message)
 
 

@@ -168,7 +168,7 @@ class WebSocketDriver(Lifeline):
             self._exception = error
         self.close_soon(code=WSCloseCode.INTERNAL_ERROR)
 
-    def close_soon(self, *, code: int = WSCloseCode.OK, message: bytes = b"") -> None:
+    def close_soon(self, *, code: int = WSCloseCode.OK, message: bytes | str = b"") -> None:
         """Begin to close, and go on without anybody who waits for it; what `close` does besides."""
         raise NotImplementedError
 

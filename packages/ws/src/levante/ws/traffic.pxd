@@ -18,6 +18,7 @@ cdef class Traffic(WebSocketDriver):
     cdef object _receive_timeout
     cdef readonly bint _receiving
     cdef bint _closing
+    cdef bint _told
     cdef int _receives_after_close
     cdef public set _sends
 

@@ -12,6 +12,7 @@ from levante.http.errors import PeerDisconnected
 
 from .arrival import Arrival
 from .codes import WSCloseCode, WSMsgType
+from .conversation import END_MESSAGES
 from .driver import WebSocketDriver
 from .frames import FIN
 from .limits import COMPRESS_INLINE
@@ -45,7 +46,15 @@ _FULL = 2
 class Traffic(WebSocketDriver):
     """A driver with the sending and the receiving of messages."""
 
-    __slots__ = ("_closing", "_fragment_size", "_receive_timeout", "_receives_after_close", "_receiving", "_sends")
+    __slots__ = (
+        "_closing",
+        "_fragment_size",
+        "_receive_timeout",
+        "_receives_after_close",
+        "_receiving",
+        "_sends",
+        "_told",
+    )
 
     # What is raised to whom sends on a connection that is closing or gone.
     gone_error: type[ConnectionError] = PeerDisconnected
@@ -77,6 +86,8 @@ class Traffic(WebSocketDriver):
         self._receiving = False
         # The application has seen the peer's close frame and, with autoclose off, has not answered it yet.
         self._closing = False
+        # The application was handed a message that says that this is the end.
+        self._told = False
         self._receives_after_close = 0
         # Long messages on their way, behind which others have to wait; a set is made for the first.
         self._sends: set[asyncio.Task[None]] | None = None
@@ -90,6 +101,11 @@ class Traffic(WebSocketDriver):
         if self._listener is not None:
             raise RuntimeError("receive() was called on a WebSocket whose messages go to a listener")
         return self._next()
+
+    @property
+    def knows_of_the_end(self) -> bool:
+        """Whether `receive()`, or iteration, has told the application that the connection ends."""
+        return self._told
 
     def take(self) -> WSMessage | None:
         """The next message for the application, which has waited for it; None when there is none after all."""
@@ -127,6 +143,8 @@ class Traffic(WebSocketDriver):
     def _arrived(self, message: WSMessage) -> WSMessage:
         """The application has come to a message that is more than data."""
         kind = type(message)
+        if kind in END_MESSAGES or kind is WSMessageError:
+            self._told = True
         if kind is WSMessageClose:
             self._closing = True
             self._settle_code()
