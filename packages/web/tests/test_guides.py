@@ -65,7 +65,7 @@ async def test_speak_all_of_http(serve: Any) -> None:
     assert answer.text == '{"searched": {"a": 1}}'
     served = await serve(upgrades["app"])
     peer = await served.connect()
-    assert (await peer.request("GET", "/shout")).status == 101
+    assert (await peer.request("GET", "/shout", [("Connection", "Upgrade"), ("Upgrade", "shout")])).status == 101
     await peer.send(b"hello\n")
     assert await peer.reader.readline() == b"HELLO\n"
     peer.writer.write_eof()
