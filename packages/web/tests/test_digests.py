@@ -36,7 +36,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def of(digests: Digests, path: Path) -> bytes:
     with path.open("rb") as file:
         file.read()
-        return digests.of(file)
+        return digests.of(file.fileno(), os.fstat(file.fileno()))
 
 
 def test_a_file_is_read_once(path: Path, computed: list[str]) -> None:

@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 import trustme
+from file_ways import way as way
 
 from levante import web
-from levante.web import files
+from levante.web.file_access import AtOnce, Waiting
 from levante.web.files import CONTENT_TYPES
-from levante.web.regular_files import _open_no_link, open_regular
+from levante.web.opened_files import SMALL_FILE
 
 CONTENT = b"0123456789"
+
+pytestmark = pytest.mark.usefixtures("way")
 
 
 @pytest.fixture
@@ -164,33 +167,32 @@ async def test_a_sibling_that_is_a_link_is_ignored(served: Any, path: Path, tmp_
 @pytest.mark.parity("S39")
 async def test_without_sendfile(served: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEVANTE_NOSENDFILE", "1")
-    for content in (CONTENT, CONTENT + bytes(files.SMALL_FILE)):
+    for content in (CONTENT, CONTENT + bytes(SMALL_FILE)):
         path.write_bytes(content)
         assert (await served.get("/")).body == content
         assert (await served.request("GET", "/", [("Range", "bytes=2-4")])).body == b"234"
 
 
 @pytest.mark.parity("S38", "V13")
-async def test_a_sibling_that_has_just_become_a_link(
+async def test_a_sibling_that_becomes_a_link_on_the_way(
     served: Any, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It is swapped for a link to the outside between being looked at and being opened."""
     (tmp_path / "secret").write_text("secret")
-    path.with_name("data.txt.gz").symlink_to(tmp_path / "secret")
-    monkeypatch.setattr("levante.web.files.find_siblings", lambda _: ["gzip"])
-    assert (await served.get("/", Accept_Encoding="gzip")).status == 404
+    sibling = path.with_name("data.txt.gz")
+    sibling.write_bytes(b"zipped")
+    for kind in (AtOnce, Waiting):
+        real = kind.open
 
+        def swap_then_open(self: Any, name: str, *, follow: bool, real: Any = real) -> Any:
+            sibling.unlink()
+            sibling.symlink_to(tmp_path / "secret")
+            return real(self, name, follow=follow)
 
-@pytest.mark.parity("S38", "V13")
-def test_a_sibling_that_becomes_a_link_while_it_is_opened(tmp_path: Path) -> None:
-    (tmp_path / "secret").touch()
-    link = tmp_path / "file.gz"
-    link.symlink_to(tmp_path / "secret")
-    with pytest.raises(FileNotFoundError, match="is a link"):
-        open_regular(link, follow=False)
-    with pytest.raises(FileNotFoundError, match="is a link"):
-        open(link, "rb", opener=_open_no_link)  # noqa: SIM115  # nothing is opened
-    file, _ = open_regular(link)
-    file.close()
+        monkeypatch.setattr(kind, "open", swap_then_open)
+    answer = await served.get("/", Accept_Encoding="gzip")
+    assert (answer.status, answer.body) in {(404, answer.body), (200, CONTENT)}
+    assert b"secret" not in answer.body
 
 
 @pytest.mark.parity("S39")
@@ -275,19 +277,9 @@ async def test_files_that_cannot_be_sent(serve: Any, tmp_path: Path) -> None:
     assert statuses == {"none": 404, "fifo": 403, "folder": 403, "file/x": 404}
 
 
-def test_what_becomes_irregular_while_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file, fifo = tmp_path / "file", tmp_path / "fifo"
-    file.touch()
-    os.mkfifo(fifo)
-    real = os.open
-    monkeypatch.setattr(os, "open", lambda path, flags: real(fifo, flags))
-    with pytest.raises(PermissionError, match="regular"):
-        open_regular(file)
-
-
 async def test_a_file_that_shrinks(serve: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEVANTE_NOSENDFILE", "1")
-    path.write_bytes(bytes(files.SMALL_FILE + 1))
+    path.write_bytes(bytes(SMALL_FILE + 1))
 
     async def handler(request: web.Request) -> web.FileResponse:
         response = web.FileResponse(path)

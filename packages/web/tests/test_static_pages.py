@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from file_ways import way as way
 
 from levante import web
 from levante.web.file_caching import FINGERPRINT, IMMUTABLE
 
-pytestmark = pytest.mark.parity("U14")
+pytestmark = [pytest.mark.parity("U14"), pytest.mark.usefixtures("way")]
 
 HTML = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"
 

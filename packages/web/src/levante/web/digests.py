@@ -7,7 +7,6 @@ import hashlib
 import os
 import threading
 import time
-from io import BufferedReader
 
 MAX_DIGESTS = 4096
 """Files whose hash is kept: some 300 bytes each."""
@@ -27,19 +26,26 @@ class Digests:
         self._known: dict[Identity, bytes] = {}
         self._lock = threading.Lock()
 
-    def of(self, file: BufferedReader) -> bytes:
-        """The hash of an open file; its position is lost."""
-        info = os.fstat(file.fileno())
+    def known(self, info: os.stat_result) -> bytes | None:
+        """The hash of the file that `info` is of, as long as that is the same; None where it would have to be read."""
         identity = _identity(info)
         with self._lock:
             known = self._known.pop(identity, None)
             if known is not None:
                 self._known[identity] = known  # the last to be forgotten
-                return known
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").digest()
+            return known
+
+    def of(self, descriptor: int, info: os.stat_result) -> bytes:
+        """The hash of an open file, which `info` is of; its position is lost."""
+        known = self.known(info)
+        if known is not None:
+            return known
+        identity = _identity(info)
+        with open(descriptor, "rb", buffering=0, closefd=False) as file:
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").digest()
         is_settled = time.time() - max(info.st_mtime, info.st_ctime) > SETTLED
-        if is_settled and _identity(os.fstat(file.fileno())) == identity:
+        if is_settled and _identity(os.fstat(descriptor)) == identity:
             with self._lock:
                 self._known[identity] = digest
                 if len(self._known) > MAX_DIGESTS:

@@ -1,20 +1,17 @@
-"""Files as responses: conditions, ranges, precompressed siblings, sent by the kernel where it can. Everything that
-touches the file system runs in an executor; a file is opened before its size is believed, and must be a regular one.
+"""Files as responses: conditions, ranges, precompressed siblings, sent by the kernel where it can. What the kernel has
+in memory is opened and read by the loop itself, the rest in an executor; a file is opened before its size is believed,
+and must be a regular one.
 """
 
 import asyncio
 import os
-import stat
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from io import BufferedReader
+from functools import partial
+from io import FileIO
 from mimetypes import MimeTypes
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from levante.http.mediatypes import negotiate_coding
 from levante.http.validators import (
-    ETag,
     Verdict,
     evaluate_preconditions,
     parse_ranges,
@@ -24,9 +21,9 @@ from levante.http.validators import (
 
 from .byteranges import FileBody, interval, multipart
 from .compression import vary_by_coding
-from .digests import digests
 from .exceptions import HTTPForbidden, HTTPNotFound
-from .regular_files import open_regular
+from .file_access import AtOnce, FileAccess, Waiting, WouldWait
+from .opened_files import OpenedFile, open_file, read_small
 from .stream_response import StreamResponse
 
 if TYPE_CHECKING:
@@ -35,19 +32,16 @@ if TYPE_CHECKING:
 CHUNK_SIZE = 256 * 1024
 """Bytes of a file that are read at once where the kernel cannot send it by itself."""
 
-PRECOMPRESSED = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
-"""Content codings and the suffix of a file that holds another one in that coding, the favourite first: what was made
-beforehand was made as small as can be, and br is the smallest.
-"""
-
-ETAG_DIGITS = 32
-"""Of a hash in an entity tag: 128 bits, beyond any accident."""
-
-SMALL_FILE = 64 * 1024
-"""Bytes of a file that is read when it is opened, in the same trip to a thread: the trip costs more than the copy."""
-
 NO_SENDFILE = "LEVANTE_NOSENDFILE"
 """The environment variable that, set to 1, switches sendfile off: some network file systems get it wrong."""
+
+IDENTITY = "identity"
+
+FOLLOWING = AtOnce(real=False), Waiting(real=False)
+"""The ways to a file by any path: that of the loop, that of threads."""
+
+REAL = AtOnce(real=True), Waiting(real=True)
+"""The ways to a file by its real path."""
 
 CONTENT_TYPES = MimeTypes()
 CONTENT_TYPES.encodings_map.clear()  # an archive is what it is, not the coding of something else
@@ -60,33 +54,6 @@ for _suffix, _type in {
     ".xz": "application/x-xz",
 }.items():
     CONTENT_TYPES.add_type(_type, _suffix)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenFile:
-    """A regular file, open, or if it is small its content: its size, its validators, and the coding it is in (None: as
-    it is).
-    """
-
-    file: BufferedReader | None
-    content: bytes
-    size: int
-    etag: ETag
-    modified: datetime
-    coding: str | None
-
-
-def find_siblings(path: Path) -> list[str]:
-    """The codings in which a regular file (not a link, which could lead anywhere) lies beside `path`."""
-    found = []
-    name = os.fspath(path)
-    for coding, suffix in PRECOMPRESSED.items():
-        try:
-            if stat.S_ISREG(os.lstat(name + suffix).st_mode):
-                found.append(coding)
-        except OSError:
-            continue  # not there, or not for us: served as it is
-    return found
 
 
 def accepted_codings(request: "BaseRequest") -> str | None:
@@ -102,8 +69,8 @@ class FileResponse(StreamResponse):
     Several ranges come as multipart/byteranges, merged where they overlap; a Range in a unit other than bytes is
     ignored. The entity tag is made of modification time and size, which costs nothing, or with `content_etag` of a hash
     of the content: then machines with the same file agree on it, however old their copies are. A sibling `name.br`,
-    `name.zst` or `name.gz` is sent to clients that prefer it. With `follow_links=False` a path that has become a link
-    is not found: for one that was resolved and judged before.
+    `name.zst` or `name.gz` is sent to clients that prefer it. With `follow_links=False` nothing is found where a part
+    of the path is a link: for an absolute path that was resolved (`os.path.realpath`) and judged before.
     """
 
     __slots__ = ("_chunk_size", "_content_etag", "_follow_links", "_path", "_read")
@@ -120,30 +87,28 @@ class FileResponse(StreamResponse):
         follow_links: bool = True,
     ) -> None:
         super().__init__(status=status, reason=reason, headers=headers)
-        self._path = Path(path)
+        self._path = os.fspath(Path(path) if follow_links else path)
         self._chunk_size = chunk_size
         self._content_etag = content_etag
         self._follow_links = follow_links
-        self._read: OpenFile | None = None
+        self._read: OpenedFile | None = None
 
-    def read_ahead(self, accept_encoding: str | None) -> None:
-        """Read the file now if it is small; for who makes the response in a thread anyway. What cannot be opened is
-        told when it is sent.
+    def read_ahead(self, accept_encoding: str | None, access: FileAccess, *, seen: os.stat_result) -> None:
+        """Read the file now if it is small; for who has looked for it by `access` anyway, and has seen `seen`. What
+        cannot be opened is told when it is sent. Raises WouldWait.
         """
         try:
-            opened = self._open(accept_encoding)
+            self._read = read_small(self._path, accept_encoding, access, content_etag=self._content_etag, seen=seen)
         except (OSError, ValueError):
             return
-        if opened.file is None:
-            self._read = opened
-        else:
-            opened.file.close()
 
     async def _start(self, request: "BaseRequest") -> None:
         opened = self._read
         if opened is None or (opened.coding is not None and "Content-Encoding" in self.headers):
-            opened = await self._open_in_thread(accepted_codings(request))
+            opened = await self._open(IDENTITY if "Content-Encoding" in self.headers else accepted_codings(request))
         try:
+            if opened.has_siblings:
+                vary_by_coding(self.headers)
             body = self._decide(request, opened)
             await super()._start(request)
             await self._send_body(request, opened, body)
@@ -152,42 +117,20 @@ class FileResponse(StreamResponse):
             if opened.file is not None:
                 opened.file.close()  # which writes nothing, so it waits for nothing
 
-    async def _open_in_thread(self, accept_encoding: str | None) -> OpenFile:
+    async def _open(self, accepts: str | None) -> OpenedFile:
+        at_once, waiting = FOLLOWING if self._follow_links else REAL
+        opening = partial(open_file, self._path, accepts, content_etag=self._content_etag)
         try:
-            return await asyncio.get_running_loop().run_in_executor(None, self._open, accept_encoding)
+            try:
+                return opening(at_once)
+            except WouldWait:
+                return await asyncio.get_running_loop().run_in_executor(None, opening, waiting)
         except (FileNotFoundError, NotADirectoryError, ValueError) as exc:
             raise HTTPNotFound from exc
         except PermissionError as exc:
             raise HTTPForbidden from exc
 
-    def _open(self, accept_encoding: str | None) -> OpenFile:
-        siblings = find_siblings(self._path)
-        coding = negotiate_coding(accept_encoding, siblings) if siblings else None
-        if coding not in siblings or "Content-Encoding" in self.headers:
-            coding = None
-        path = self._path if coding is None else self._path.with_name(self._path.name + PRECOMPRESSED[coding])
-        file, info = open_regular(path, follow=self._follow_links and coding is None)
-        if siblings:
-            vary_by_coding(self.headers)
-        modified = datetime.fromtimestamp(info.st_mtime_ns // 1_000_000_000, UTC)
-        try:
-            tag = ETag(self._tag(file, info, coding))
-            if info.st_size > SMALL_FILE:
-                return OpenFile(file, b"", info.st_size, tag, modified, coding)
-            file.seek(0)
-            content = file.read(info.st_size)
-        except BaseException:
-            file.close()
-            raise
-        file.close()
-        return OpenFile(None, content, len(content), tag, modified, coding)
-
-    def _tag(self, file: BufferedReader, info: os.stat_result, coding: str | None) -> str:
-        if self._content_etag:
-            return digests.of(file).hex()[:ETAG_DIGITS]
-        return f"{info.st_mtime_ns:x}-{info.st_size:x}" + ("" if coding is None else f"-{coding}")
-
-    def _decide(self, request: "BaseRequest", opened: OpenFile) -> FileBody:
+    def _decide(self, request: "BaseRequest", opened: OpenedFile) -> FileBody:
         """Set status and headers; what to send."""
         self.etag = opened.etag
         self.last_modified = opened.modified
@@ -217,15 +160,15 @@ class FileResponse(StreamResponse):
         self.set_status(status)
         self.headers.popall("Cache-Control", None)
 
-    def _describe(self, opened: OpenFile) -> None:
+    def _describe(self, opened: OpenedFile) -> None:
         if opened.coding is not None:
             self.headers["Content-Encoding"] = opened.coding
             self._compression = None
         if "Content-Type" not in self.headers:
-            self.headers["Content-Type"] = CONTENT_TYPES.guess_type(self._path.name)[0] or "application/octet-stream"
+            self.headers["Content-Type"] = CONTENT_TYPES.guess_type(self._path)[0] or "application/octet-stream"
         self.headers["Accept-Ranges"] = "bytes"
 
-    def _range(self, request: "BaseRequest", opened: OpenFile, whole: FileBody) -> FileBody:
+    def _range(self, request: "BaseRequest", opened: OpenedFile, whole: FileBody) -> FileBody:
         """What of the file was asked for: all of it, if that is less than the parts with their heads."""
         asked = request.headers["Range"]
         if asked.partition("=")[0].strip().lower() != "bytes":
@@ -253,7 +196,7 @@ class FileResponse(StreamResponse):
         self.headers["Content-Type"] = content_type
         return parts
 
-    async def _send_body(self, request: "BaseRequest", opened: OpenFile, body: FileBody) -> None:
+    async def _send_body(self, request: "BaseRequest", opened: OpenedFile, body: FileBody) -> None:
         if request.method == "HEAD" or self._status == 304:
             return
         by_kernel = self._coded is None and os.environ.get(NO_SENDFILE) != "1"
@@ -269,7 +212,7 @@ class FileResponse(StreamResponse):
         if body.after:
             await self.write(body.after)
 
-    async def _send_chunks(self, file: BufferedReader, start: int, stop: int) -> None:
+    async def _send_chunks(self, file: FileIO, start: int, stop: int) -> None:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, file.seek, start)
         left = stop - start

@@ -19,8 +19,10 @@ from levante.http.mediatypes import parse_preferences
 from levante.http.target import decode_segment
 
 from .exceptions import HTTPForbidden, HTTPMovedPermanently, HTTPNotFound
+from .file_access import FileAccess, WouldWait
 from .file_caching import FileCaching, file_version
-from .files import CHUNK_SIZE, FileResponse, accepted_codings
+from .files import CHUNK_SIZE, REAL, FileResponse, accepted_codings
+from .real_paths import list_folder
 from .response import Response
 from .routing.abstract import AbstractRoute, RouteInfo
 from .routing.match import UrlMappingMatchInfo
@@ -107,7 +109,7 @@ class StaticResource(PrefixResource):
         self._append_version = append_version
         self._expect_handler = expect_handler
         self._fallback = fallback
-        if fallback is not None and not self._is_file(fallback):
+        if fallback is not None and self._regular(fallback, REAL[1])[1] is None:
             raise ValueError(f"there is no file {fallback!r} in {str(self._directory)!r} to fall back to")
         self._routes = {
             method: ResourceRoute(method, self._handle, self, expect_handler=expect_handler, middlewares=middlewares)
@@ -144,7 +146,7 @@ class StaticResource(PrefixResource):
         url = URL.build(path=f"{self.canonical}/{quote_value(relative)}", encoded=True)
         if append_version if append_version is not None else self._append_version:
             try:
-                version = file_version(self._locate(relative))
+                version = file_version(self._locate(relative, REAL[1]))
             except HTTPNotFound:
                 return url
             return url if version is None else url.with_query(v=version)
@@ -177,42 +179,54 @@ class StaticResource(PrefixResource):
             self._fallback is not None and _wants_page(request),
             accepted_codings(request),
         )
-        return await asyncio.get_running_loop().run_in_executor(None, self._answer, asked)
+        at_once, waiting = REAL
+        if asked.version is None:  # which is a hash of the content
+            try:
+                return self._answer(asked, at_once)
+            except WouldWait:
+                pass
+        return await asyncio.get_running_loop().run_in_executor(None, self._answer, asked, waiting)
 
-    def _answer(self, asked: Asked) -> StreamResponse:
-        """In an executor: it asks the file system."""
+    def _answer(self, asked: Asked, access: FileAccess) -> StreamResponse:
         if self._fallback is None:
-            return self._find(asked)
+            return self._find(asked, access)
         vary = {"Vary": "Accept"}
         try:
-            return self._find(asked)
+            return self._find(asked, access)
         except (HTTPNotFound, HTTPForbidden) as exc:
             if not asked.for_page:
                 exc.headers.update(vary)
                 raise
-        return self._file(self._locate(self._fallback), self._fallback, asked, headers=vary)
+        path, seen = self._regular(self._fallback, access)
+        if seen is None:
+            raise HTTPNotFound
+        return self._file(path, seen, self._fallback, asked, access, headers=vary)
 
-    def _find(self, asked: Asked) -> StreamResponse:
-        path = self._locate(asked.filename)
+    def _find(self, asked: Asked, access: FileAccess) -> StreamResponse:
+        path = self._locate(asked.filename, access)
         try:
-            mode = path.stat().st_mode
-            if stat.S_ISDIR(mode):
-                return self._folder_page(path, asked)
+            seen = access.look_behind(path)
+            if seen is not None and stat.S_ISDIR(seen.st_mode):
+                return self._folder_page(path, asked, access)
         except PermissionError as exc:
             raise HTTPForbidden from exc
         except OSError as exc:
             raise HTTPNotFound from exc
-        if not stat.S_ISREG(mode):
+        if seen is None or stat.S_ISLNK(seen.st_mode):
+            raise HTTPNotFound
+        if not stat.S_ISREG(seen.st_mode):
             raise HTTPForbidden
         if asked.filename.endswith("/"):
             raise HTTPNotFound  # a file is no folder
-        return self._file(path, asked.filename, asked, version=asked.version)
+        return self._file(path, seen, asked.filename, asked, access, version=asked.version)
 
     def _file(
         self,
-        path: Path,
+        path: str,
+        seen: os.stat_result,
         filename: str,
         asked: Asked,
+        access: FileAccess,
         *,
         version: str | None = None,
         headers: dict[str, str] | None = None,
@@ -220,30 +234,36 @@ class StaticResource(PrefixResource):
         response = FileResponse(
             path, self._chunk_size, headers=headers, content_etag=self._content_etag, follow_links=False
         )
-        response.read_ahead(asked.accepts)
+        response.read_ahead(asked.accepts, access, seen=seen)
         cache_control = self._caching.header(filename.rpartition("/")[2], path, version)
         if cache_control is not None:
             response.headers["Cache-Control"] = cache_control
         return response
 
-    def _folder_page(self, folder: Path, asked: Asked) -> StreamResponse:
+    def _folder_page(self, folder: str, asked: Asked, access: FileAccess) -> StreamResponse:
         if self._index_name is not None:
             name = f"{asked.filename.rstrip('/')}/{self._index_name}".lstrip("/")
-            if self._is_file(name):
+            path, seen = self._regular(name, access)
+            if seen is not None:
                 if not asked.with_slash:
                     raise HTTPMovedPermanently(asked.slashed)  # the links of the page are relative to the folder
-                return self._file(self._locate(name), name, asked)
+                return self._file(path, seen, name, asked, access)
         if not self._show_index:
             raise HTTPForbidden
+        if access is not REAL[1]:
+            raise WouldWait
         return self._listing(folder)
 
-    def _is_file(self, filename: str) -> bool:
+    def _regular(self, filename: str, access: FileAccess) -> tuple[str, os.stat_result | None]:
+        """The path of a file, and what is seen there if it is a regular one."""
         try:
-            return self._locate(filename).is_file()
+            path = self._locate(filename, access)
+            seen = access.look_behind(path)
         except (HTTPNotFound, OSError):
-            return False
+            return "", None
+        return path, seen if seen is not None and stat.S_ISREG(seen.st_mode) else None
 
-    def _locate(self, filename: str) -> Path:
+    def _locate(self, filename: str, access: FileAccess) -> str:
         """The real path of what a request names; HTTPNotFound unless it can lie in the folder."""
         if "\0" in filename or "\\" in filename or filename.startswith("/"):
             raise HTTPNotFound
@@ -255,22 +275,22 @@ class StaticResource(PrefixResource):
             if part.startswith(".") and part != PUBLIC_DOT:
                 raise HTTPNotFound
         try:
-            path = os.path.realpath(self._root_below + filename)  # of text: pathlib takes ten times as long
+            path = access.resolve(self._root_below + filename)
         except OSError as exc:
             raise HTTPNotFound from exc
         if not self._leaves_sandbox and path != self._root and not path.startswith(self._root_below):
             raise HTTPNotFound
-        return Path(path)
+        return path
 
-    def _listing(self, folder: Path) -> Response:
-        relative = "" if folder == self._directory else os.path.relpath(folder, self._directory)
+    def _listing(self, folder: str) -> Response:
+        relative = "" if folder == self._root else os.path.relpath(folder, self._root)
         title = html.escape(f"Index of /{relative}")
         base = f"{self.canonical}/{quote_value(relative)}".rstrip("/")
         lines = []
-        for entry in sorted(folder.iterdir()):
-            if entry.name.startswith(".") or not _is_text(entry.name):
+        for entry, is_folder in list_folder(folder):
+            if entry.startswith(".") or not _is_text(entry):
                 continue
-            name = entry.name + ("/" if entry.is_dir() else "")
+            name = entry + ("/" if is_folder else "")
             href = html.escape(f"{base}/{quote_value(name)}")
             lines.append(f'<li><a href="{href}">{html.escape(name)}</a></li>')
         text = _INDEX.format(title=title, items="\n".join(lines))

@@ -1,15 +1,17 @@
 """A file that a mounted application names (`http.response.pathsend`), sent by the kernel where it can."""
 
 import asyncio
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from io import FileIO
+from typing import TYPE_CHECKING
 
+from levante.web.file_access import Waiting, open_regular
 from levante.web.files import CHUNK_SIZE
-from levante.web.regular_files import open_regular
 from levante.web.stream_response import StreamResponse
 
 if TYPE_CHECKING:
     from levante.web.types import Request
+
+FILES = Waiting(real=False)
 
 
 async def send_file(response: StreamResponse, request: "Request", path: str) -> None:
@@ -26,6 +28,6 @@ async def send_file(response: StreamResponse, request: "Request", path: str) -> 
         await loop.run_in_executor(None, file.close)
 
 
-def _open(path: str) -> tuple[BinaryIO, int]:
-    file, info = open_regular(Path(path))
-    return file, info.st_size
+def _open(path: str) -> tuple[FileIO, int]:
+    descriptor, info = open_regular(path, FILES)
+    return FileIO(descriptor), info.st_size
