@@ -154,7 +154,7 @@ class StaticResource(PrefixResource):
 
     def get_info(self) -> RouteInfo:
         routes: dict[str, AbstractRoute] = {**self._routes}
-        return {"directory": self._directory, "prefix": f"{self._prefix}/", "routes": routes}
+        return {"directory": self._directory, "prefix": self._prefix, "routes": routes}
 
     def __len__(self) -> int:
         return len(self._routes)
