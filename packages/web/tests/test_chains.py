@@ -110,3 +110,29 @@ async def test_a_middleware_of_many_handlers_calls_the_right_one(serve: Any) -> 
             assert answer.headers.getall("X-By") == [f"plain: {told_by}"] * 2
     assert plain.__defaults__ is None
     assert not hasattr(plain, "mark")
+
+
+@pytest.mark.parity("S11", "S46")
+@pytest.mark.parametrize("json", [None, web.JSONCodec()])
+async def test_marks_are_seen_across_applications(serve: Any, json: web.JSONCodec | None) -> None:
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="x")
+
+    async def unmarked(_: web.Request) -> web.Response:
+        return web.Response(text="y")
+
+    async def looking(request: web.Request, handler: web.Handler) -> web.StreamResponse:
+        response = await handler(request)
+        response.headers.add("X-Mark", getattr(handler, "mark", "none"))
+        return response
+
+    page.mark = "marked"  # type: ignore[attr-defined]
+    app, below, deepest = web.Application(middlewares=[looking]), web.Application(json=json), web.Application()
+    deepest.middlewares.append(looking)
+    deepest.router.add_get("/", page)
+    deepest.router.add_get("/unmarked", unmarked)
+    below.add_subapp("/deepest", deepest)
+    app.add_subapp("/below", below)
+    served = await serve(app)
+    for path, mark in (("/", "marked"), ("/unmarked", "none")):
+        assert (await served.get(f"/below/deepest{path}")).headers.getall("X-Mark") == [mark, mark]

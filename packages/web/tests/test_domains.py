@@ -16,11 +16,15 @@ def test_exact_domains() -> None:
     domain = web.Domain("Example.COM.")
     assert domain.canonical == "example.com"
     assert domain.match(with_host("EXAMPLE.com"))
-    assert not domain.match(with_host("example.com:8080"))
+    assert domain.match(with_host("Example.com:8080"))  # where no port is named, all are meant
+    assert not domain.match(with_host("example.com.evil"))
     assert not domain.match(with_host("x.example.com"))
     assert not domain.match(with_host(None))
     assert web.Domain("example.com:80").match(with_host("example.com"))
-    assert web.Domain("example.com:8080").match(with_host("example.com:8080"))
+    assert web.Domain("example.com:8080").match(with_host("EXAMPLE.com:8080"))
+    assert not web.Domain("example.com:8080").match(with_host("example.com"))
+    assert not web.Domain("example.com:8080").match(with_host("example.com:80"))
+    assert domain.get_info() == {"domain": "example.com"}
     assert repr(domain) == "<Domain example.com>"
 
 
@@ -32,6 +36,11 @@ def test_masks() -> None:
     assert mask.match(with_host("A.B.example.com"))
     assert not mask.match(with_host("example.com"))
     assert not mask.match(with_host("axexample.com"))
+    assert mask.match(with_host("a.example.com:8080"))
+    assert not mask.match(with_host("a:b.example.com"))
+    with_port = web.MaskDomain("*.example.com:81")
+    assert with_port.match(with_host("a.example.com:81"))
+    assert not any(with_port.match(with_host(f"a.example.com{port}")) for port in ("", ":8181", ":81:9"))
 
 
 @pytest.mark.parity("S12")

@@ -219,7 +219,7 @@ async def test_description_and_options(root: Path) -> None:
     app = web.Application()
     resource = app.router.add_static("/static", root, name="files")
     info = resource.get_info()
-    assert (info["directory"], info["prefix"], sorted(info["routes"])) == (root, "/static/", ["GET", "HEAD"])
+    assert (info["directory"], info["prefix"], sorted(info["routes"])) == (root, "/static", ["GET", "HEAD"])
     assert len(resource) == 2
     assert "<StaticResource 'files'  /static ->" in repr(resource)
     route = resource.set_options_route(preflight)

@@ -68,3 +68,9 @@ def test_definitions_show_themselves_and_compare(tmp_path: Path) -> None:
     assert repr(web.post("/a", handler, name="n")) == "<RouteDef POST /a -> 'handler', name='n'>"
     assert repr(web.StaticDef("/s", "/tmp", {"show_index": True})) == "<StaticDef /s -> /tmp, show_index=True>"
     assert web.post("/a", handler) == web.post("/a", handler)
+
+
+@pytest.mark.parity("S9")
+def test_definitions_have_no_attributes_but_their_own(tmp_path: Path) -> None:
+    for definition in (web.get("/", handler), web.static("/x", tmp_path), web.file("/y", tmp_path / "y")):
+        assert not hasattr(definition, "__dict__")

@@ -27,7 +27,8 @@ def build_chain(route: "AbstractRoute", apps: "Sequence[Application]") -> "Handl
         if app.json is not None:
             handler = with_codec(handler, app.json)
         if nested:
-            handler = partial(_in_app, app=app, handler=handler)
+            # What was set on the handler is there for the middlewares of the applications above as well.
+            handler = update_wrapper(partial(_in_app, app=app, handler=handler), handler)
     return handler
 
 

@@ -5,17 +5,19 @@ from.
 """
 
 import sys
-from typing import Generic, TypeVar
+from functools import total_ordering
+from typing import Any, Generic, TypeVar, get_args
 
 T = TypeVar("T")
 
 
+@total_ordering
 class BaseKey(Generic[T]):
     """What `AppKey`, `RequestKey` and `ResponseKey` share: identity, a qualified name, and optionally the type of the
     value.
     """
 
-    __slots__ = ("_name", "_type")
+    __slots__ = ("__orig_class__", "_name", "_type")
 
     def __init__(self, name: str, t: type[T] | None = None) -> None:
         self._name = f"{_defining_module()}.{name}"
@@ -27,8 +29,18 @@ class BaseKey(Generic[T]):
         return True  # keys sort before the old plain strings
 
     def __repr__(self) -> str:
-        kind = "<undeclared>" if self._type is None else getattr(self._type, "__qualname__", repr(self._type))
-        return f"<{type(self).__name__}({self._name}, type={kind})>"
+        return f"<{type(self).__name__}({self._name}, type={self._described_type()})>"
+
+    def _described_type(self) -> str:
+        declared: Any = self._type  # Any: users also pass what is no class, such as Iterator[int]
+        if declared is None:  # AppKey[int]("name") says it too
+            declared = next(iter(get_args(getattr(self, "__orig_class__", None))), None)
+        if declared is None:
+            return "<undeclared>"
+        if not isinstance(declared, type):
+            return repr(declared)
+        module = "" if declared.__module__ == "builtins" else f"{declared.__module__}."
+        return f"{module}{declared.__qualname__}"
 
 
 class AppKey(BaseKey[T]):

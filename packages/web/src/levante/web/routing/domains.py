@@ -14,7 +14,8 @@ _DEFAULT_PORT = 80
 
 
 class Domain:
-    """An exact host, compared in lower case; the port counts unless it is 80.
+    """An exact host, whatever its case. Without a port (or with 80) it is that host at any port, with one at that port
+    only.
 
     Raises TypeError when `domain` is no str, ValueError when it has a scheme or a label that is no DNS label (RFC
     1035 section 2.3.1).
@@ -48,24 +49,31 @@ class Domain:
         return bool(request.headers.get("Host")) and self.match_domain(request.host)
 
     def match_domain(self, host: str) -> bool:
-        """Whether a host fits."""
-        return host.lower() == self._domain
+        """Whether a host fits, which may have a port."""
+        host = host.lower()
+        return self._domain in (host, host.partition(":")[0])
+
+    def get_info(self) -> dict[str, str]:
+        """What the rule is, for tools that list routes."""
+        return {"domain": self._domain}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.canonical}>"
 
 
 class MaskDomain(Domain):
-    """A host with `*` for any run of characters, matched on the raw Host."""
+    """A host with `*` for any run of characters of the name, dots included; ports as in `Domain`."""
 
     def __init__(self, domain: str) -> None:
         super().__init__(domain)
+        name, _, self._port = self._domain.partition(":")
         # translate() gives a pattern that is linear in the Host, which a stranger sends.
-        self._mask = re.compile(translate(self._domain), re.IGNORECASE)
+        self._mask = re.compile(translate(name), re.IGNORECASE)
 
     def validated(self, domain: str) -> str:
         super().validated(domain.replace("*", "x"))
         return domain.rstrip(".").lower()
 
     def match_domain(self, host: str) -> bool:
-        return self._mask.fullmatch(host) is not None
+        name, _, port = host.partition(":")
+        return self._port in ("", port) and self._mask.fullmatch(name) is not None

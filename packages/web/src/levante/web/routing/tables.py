@@ -55,6 +55,8 @@ class Placement:
 class AbstractRouteDef(ABC):
     """A route, or several, to be registered later."""
 
+    __slots__ = ()
+
     @abstractmethod
     def register(self, router: UrlDispatcher) -> list[AbstractRoute]:
         """Add to `router`; the routes made."""
@@ -64,7 +66,7 @@ class AbstractRouteDef(ABC):
         raise TypeError(f"{type(self).__name__} cannot be in a group: it does not say how, by overriding within()")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class RouteDef(AbstractRouteDef):
     """A method, a path and a handler, with the options of `add_route`."""
 
@@ -86,7 +88,7 @@ class RouteDef(AbstractRouteDef):
         return [router.add_route(self.method, self.path, self.handler, **self.kwargs)]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class StaticDef(AbstractRouteDef):
     """A folder of static files, with the options of `add_static`."""
 
@@ -105,7 +107,7 @@ class StaticDef(AbstractRouteDef):
         return list(routes.values())
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class FileDef(AbstractRouteDef):
     """One file, with the options of `add_file`."""
 
