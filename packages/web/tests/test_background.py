@@ -466,3 +466,25 @@ def test_a_program_waits_for_its_jobs(tmp_path: Path, workers: int) -> None:
         program.wait()
     assert rest.split() == ["ENDED"] * workers
     assert program.returncode == 0
+
+
+async def test_thousands_that_wait_cost_each_other_nothing() -> None:
+    done: list[int] = []
+
+    async def work(number: int) -> None:
+        done.append(number)
+
+    async with asyncio.timeout(10):  # a look at all that wait for each one that ends would take longer
+        async with web.BackgroundTasks(limit=1) as tasks:
+            for number in range(10_000):
+                await tasks.spawn(work(number))
+    assert done == list(range(10_000))
+
+
+@pytest.mark.parametrize("what", [returns, None, asyncio.Event().wait])
+async def test_what_is_no_coroutine_takes_no_place(what: Any) -> None:
+    async with asyncio.timeout(5), web.BackgroundTasks(limit=1) as tasks:
+        with pytest.raises(TypeError, match="a job is a coroutine"):
+            await tasks.spawn(what)
+        assert len(tasks) == 0
+        assert await (await tasks.spawn(returns(1))).wait() == 1

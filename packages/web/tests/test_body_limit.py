@@ -29,6 +29,20 @@ async def test_smaller_and_larger_than_the_applications(serve: Any) -> None:
             assert (await peer.answer()).status == status, (path, size)
 
 
+@pytest.mark.parametrize("limits", [(10, 1000), (1000, 10)])
+async def test_of_several_the_smallest_holds(serve: Any, limits: tuple[int, int]) -> None:
+    app = web.Application(client_max_size=100)
+    app.router.add_post("/", echo, middlewares=[body_limit(limit) for limit in limits])
+    served = await serve(app)
+    for size, status in ((10, 200), (11, 413)):
+        body = b"x" * size
+        assert (await served.request("POST", "/", [], body)).status == status
+        peer = await served.connect()
+        await peer.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await peer.send(f"{size:x}\r\n".encode() + body + b"\r\n0\r\n\r\n")
+        assert (await peer.answer()).status == status
+
+
 async def test_what_is_announced_is_refused_before_the_handler_runs(serve: Any) -> None:
     ran = []
 

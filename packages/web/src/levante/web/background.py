@@ -83,6 +83,7 @@ class BackgroundTasks(Collection[Jobs]):
         self._shielded: set[asyncio.Future[Any]] = set()  # Any: of whatever is shielded
         self._spawning: deque[asyncio.Future[None]] = deque()
         self._closed = False
+        self._idle = asyncio.Event()  # nothing runs, waits or is shielded
 
     # As a collection.
 
@@ -118,8 +119,11 @@ class BackgroundTasks(Collection[Jobs]):
 
     async def spawn(self, coro: Coroutine[Any, Any, T], name: str | None = None) -> BackgroundJob[T]:
         """Run a coroutine in the background, with a copy of the caller's context, its deadline left out. Returns at
-        once, unless as many jobs wait as may. RuntimeError when closed, and on another event loop than before.
+        once, unless as many jobs wait as may. RuntimeError when closed, and on another event loop than before,
+        TypeError for what is no coroutine.
         """
+        if not asyncio.iscoroutine(coro):
+            raise TypeError(f"a job is a coroutine, as `work()` of `async def work()`; got {coro!r}")
         try:
             while not self._closed and self._is_full():
                 await self._wait_for_room()
@@ -129,6 +133,7 @@ class BackgroundTasks(Collection[Jobs]):
             raise
         with no_deadline():
             job = BackgroundJob(self, coro, name, contextvars.copy_context())
+        self._idle.clear()
         if self.limit is None or len(self._running) < self.limit:
             self._start(job)
         else:
@@ -144,8 +149,9 @@ class BackgroundTasks(Collection[Jobs]):
         self._check_open()
         with no_deadline():
             inner = asyncio.ensure_future(awaitable)
+        self._idle.clear()
         self._shielded.add(inner)
-        inner.add_done_callback(self._shielded.discard)
+        inner.add_done_callback(self._shielded_ended)
         try:
             return await asyncio.shield(inner)
         except asyncio.CancelledError:
@@ -164,9 +170,7 @@ class BackgroundTasks(Collection[Jobs]):
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
-            raise RuntimeError(
-                "these background tasks belong to another event loop; make a set for each loop"
-            )
+            raise RuntimeError("these background tasks belong to another event loop; make a set for each loop")
 
     async def _wait_for_room(self) -> None:
         room = asyncio.get_running_loop().create_future()
@@ -196,12 +200,22 @@ class BackgroundTasks(Collection[Jobs]):
 
     def job_ended(self, job: Jobs) -> None:
         """A job has run to its end, or will not run any more: it makes room."""
-        self._running.discard(job)
-        if job in self._pending:
+        if job in self._running:
+            self._running.remove(job)
+        else:
             self._pending.remove(job)
         while self._pending and (self.limit is None or len(self._running) < self.limit):
             self._start(self._pending.popleft())
         self._wake_spawner()
+        self._check_idle()
+
+    def _shielded_ended(self, inner: "asyncio.Future[Any]") -> None:
+        self._shielded.discard(inner)
+        self._check_idle()
+
+    def _check_idle(self) -> None:
+        if not self and not self._shielded:
+            self._idle.set()
 
     def report(self, message: str, exception: BaseException | None, job: object) -> None:
         """Tell whoever was named for it what went wrong where nobody waits."""
@@ -231,10 +245,8 @@ class BackgroundTasks(Collection[Jobs]):
         try:
             async with asyncio.timeout(patience):
                 while self or self._shielded:
-                    await asyncio.wait(
-                        {*(job.done for job in self), *self._shielded}, return_when=asyncio.FIRST_COMPLETED
-                    )
-                    await asyncio.sleep(0)  # callbacks that make room come before us
+                    await self._idle.wait()
+                    await asyncio.sleep(0)  # who waited for the last ones comes before us, and may spawn others
         except TimeoutError:
             pass  # close() cancels the rest, and reports what does not end then
         await self.close()
