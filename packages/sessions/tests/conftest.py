@@ -3,9 +3,12 @@
 import asyncio
 import logging
 import random
+import secrets
+from functools import partial
 from urllib.parse import urlencode
 
 import pytest
+from memcached_servers import MemcachedServer
 from multidict import CIMultiDict
 from redis import Redis
 from redis_servers import RedisServer
@@ -144,44 +147,70 @@ def redis_url(redis_server):
     return redis_server.url
 
 
-@pytest.fixture(params=["memory", "redis"])
-async def make_table(request):
-    """`make_table(**options)` gives a storage on a server."""
-    if request.param == "memory":
-        yield MemoryStorage
-        return
-    url, storages = request.getfixturevalue("redis_url"), []
-
-    def make(**options):
-        # Patience is for visitors; a test on a busy machine has more.
-        storages.append(RedisStorage(url, patience=10, **options))
-        return storages[-1]
-
-    yield make
-    for storage in storages:
-        await storage.close()
+@pytest.fixture(scope="session")
+def memcached_server():
+    with MemcachedServer() as server:
+        yield server
 
 
-@pytest.fixture(params=["signed", "encrypted", "memory", "redis"])
-async def make_storage(request, clock):
-    """`make_storage(*keys, **options)` gives a storage of one of the kinds."""
+@pytest.fixture
+def memcached_address(memcached_server):
+    """Of a memcached whose keys are all of one's own, by `prefix`."""
+    return memcached_server.address
+
+
+def kept_in(kind, request):
+    """What makes storages on a server of one kind. Patience is for visitors; a test on a busy machine has more."""
+    if kind == "redis":
+        return partial(RedisStorage, request.getfixturevalue("redis_url"), patience=10)
+    if kind == "memcached":
+        from levante.sessions.memcached import MemcachedStorage
+
+        prefix = f"{secrets.token_hex(8)}:"
+        return partial(MemcachedStorage, request.getfixturevalue("memcached_address"), prefix=prefix, patience=10)
+    return MemoryStorage
+
+
+@pytest.fixture
+async def make_of_kind(request):
+    """`make_of_kind(kind, **options)` gives a storage on a server."""
     made = []
 
-    def make(*keys, **options):
-        if request.param == "memory":
-            storage = MemoryStorage(clock=clock, **options)
-        elif request.param == "redis":
-            storage = RedisStorage(url, patience=10, clock=clock, **options)
-        else:
-            kind = {"signed": SignedCookieStorage, "encrypted": EncryptedCookieStorage}[request.param]
-            storage = kind(keys or KEYS[:1], clock=clock, **options)
-        made.append(storage)
-        return storage
+    def make(kind, **options):
+        if kind not in makers:
+            makers[kind] = kept_in(kind, request)
+        made.append(makers[kind](**options))
+        return made[-1]
 
-    url = request.getfixturevalue("redis_url") if request.param == "redis" else ""
+    makers = {}
     yield make
     for storage in made:
         await storage.close()
+
+
+@pytest.fixture(params=["memory", "redis", "memcached"])
+def make_table(request, make_of_kind):
+    """`make_table(**options)` gives a storage on a server."""
+    return partial(make_of_kind, request.param)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def make_list_table(request, make_of_kind):
+    """`make_list_table(**options)` gives a storage on a server that knows the sessions of a user."""
+    return partial(make_of_kind, request.param)
+
+
+@pytest.fixture(params=["signed", "encrypted", "memory", "redis", "memcached"])
+def make_storage(request, make_of_kind, clock):
+    """`make_storage(*keys, **options)` gives a storage of one of the kinds."""
+
+    def make(*keys, **options):
+        kind = {"signed": SignedCookieStorage, "encrypted": EncryptedCookieStorage}.get(request.param)
+        if kind is None:
+            return make_of_kind(request.param, clock=clock, **options)
+        return kind(keys or KEYS[:1], clock=clock, **options)
+
+    return make
 
 
 class Answer:

@@ -34,9 +34,10 @@ def page(name):
 
 
 @pytest.fixture
-def environment(monkeypatch, redis_url):
+def environment(monkeypatch, redis_url, memcached_address):
     monkeypatch.setenv("SECRET_KEYS", generate_key())
     monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("MEMCACHED", memcached_address)
     monkeypatch.setenv("OLD_SECRET_KEY", FERNET)
     monkeypatch.setenv("TOKEN_SECRET", TOKEN_SECRET)
     monkeypatch.setenv("OIDC_CLIENT_ID", "shop")
@@ -69,7 +70,7 @@ async def mine(visitor, cookies=None):
 
 
 @pytest.mark.parity("L1", "L5", "L7")
-@pytest.mark.parametrize("make", ["make_app", "make_app_on_redis"])
+@pytest.mark.parametrize("make", ["make_app", "make_app_on_redis", "make_app_on_memcached"])
 async def test_visits_are_counted(environment, visit, make):
     visitor = await visit(page("keep-sessions.md")[make]())
     assert [(await visitor.get("/")).text for _ in range(3)] == ["visit 1", "visit 2", "visit 3"]

@@ -18,6 +18,11 @@ def make_server_side(make_table, clock):
     return lambda **options: make_table(clock=clock, **options)
 
 
+@pytest.fixture
+def make_listing(make_list_table, clock):
+    return lambda **options: make_list_table(clock=clock, **options)
+
+
 async def test_words_that_mean_nothing_are_refused():
     with pytest.raises(ValueError, match="conflict is 'win'; expected 'merge' or 'refuse'"):
         MemoryStorage(conflict="win")
@@ -192,8 +197,8 @@ async def test_an_identity_that_is_taken_cannot_be_chosen(make_server_side, brow
 
 @pytest.mark.parity("L7")
 @pytest.mark.hardening("S7")
-async def test_a_users_sessions_are_listed_and_ended(make_server_side, browser, clock):
-    storage = make_server_side()
+async def test_a_users_sessions_are_listed_and_ended(make_listing, browser, clock):
+    storage = make_listing()
     visitors = [browser(storage) for _ in range(4)]
     for visitor, user in zip(visitors, ["ann", "ann", "ann", "bob"], strict=True):
         session = await visitor.load()
@@ -216,8 +221,8 @@ async def test_a_users_sessions_are_listed_and_ended(make_server_side, browser, 
     assert not (await visitors[3].load()).new
 
 
-async def test_who_logs_out_or_in_as_somebody_else_leaves_the_list(make_server_side, browser):
-    visitor = browser(make_server_side())
+async def test_who_logs_out_or_in_as_somebody_else_leaves_the_list(make_listing, browser):
+    visitor = browser(make_listing())
     session = await visitor.load()
     session.user = "ann"
     session["n"] = 1
@@ -280,8 +285,8 @@ async def test_the_store_compares_before_it_sets(make_server_side, browser):
 
 
 @pytest.mark.hardening("S5")
-async def test_a_session_without_an_end_is_kept(make_server_side, browser):
-    visitor = browser(make_server_side(max_age=None, idle_timeout=None))
+async def test_a_session_without_an_end_is_kept(make_listing, browser):
+    visitor = browser(make_listing(max_age=None, idle_timeout=None))
     session = await visitor.load()
     session.user = "ann"
     session["n"] = 1

@@ -96,8 +96,8 @@ async def test_a_logout_that_comes_twice_is_no_conflict(make_table, browser):
 
 
 @pytest.mark.hardening("S7")
-async def test_the_end_of_all_meets_renewals(make_table, browser):
-    storage = make_table()
+async def test_the_end_of_all_meets_renewals(make_list_table, browser):
+    storage = make_list_table()
     visitors = [browser(storage) for _ in range(40)]
     for visitor in visitors:
         await log_in(visitor, "ann")
@@ -203,8 +203,8 @@ async def test_a_clock_that_is_ahead_hides_no_session_from_its_end(redis_url, br
 
 
 @pytest.mark.hardening("S7")
-async def test_a_copy_of_the_session_that_is_kept_ends_as_well(make_table, browser):
-    storage = make_table()
+async def test_a_copy_of_the_session_that_is_kept_ends_as_well(make_list_table, browser):
+    storage = make_list_table()
     visitor = browser(storage)
     await log_in(visitor, "ann", n=1)
     thief = browser(storage, *visitor.cookies)

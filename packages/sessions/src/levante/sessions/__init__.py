@@ -1,5 +1,6 @@
 """Sessions for levante.web: signed and encrypted cookies with rotating keys, flash messages, protection against forged
-requests. `levante.sessions.redis` (the extra `redis`) keeps sessions, and what was revoked, in Redis.
+requests. `levante.sessions.redis` (the extra `redis`) keeps sessions, and what was revoked, in Redis;
+`levante.sessions.memcached` (the extra `memcached`) keeps sessions in memcached.
 
 from levante.sessions import EncryptedCookieStorage, get_session, parse_keys, setup
 
@@ -20,6 +21,7 @@ from .errors import (
     SessionNotSetUp,
     SessionPayloadError,
     SessionReadOnly,
+    SessionRecordTooLarge,
     SessionStoreUnavailable,
     SessionTooLarge,
     SessionWriteTooLate,
@@ -62,6 +64,7 @@ __all__ = [
     "SessionNotSetUp",
     "SessionPayloadError",
     "SessionReadOnly",
+    "SessionRecordTooLarge",
     "SessionStore",
     "SessionStoreUnavailable",
     "SessionTooLarge",

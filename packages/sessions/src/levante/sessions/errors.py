@@ -4,6 +4,7 @@ a key, a cookie or a session's data: what is raised may end in a log.
 SessionError
   WeakKey (ValueError)               the operator: a key that an attacker could guess
   SessionTooLarge                    the application: more data than a cookie can hold
+  SessionRecordTooLarge              the application: more data than a storage on a server takes
   SessionPayloadError (TypeError)    the application: data that JSON cannot carry unchanged
   SessionNotSetUp (RuntimeError)     the application: no session middleware around this handler
   SessionWriteTooLate (RuntimeError) the application: a change after the response head was made
@@ -44,6 +45,18 @@ class SessionTooLarge(SessionError):
             f"session cookie {cookie_name!r} would be {size} bytes with its attributes; browsers keep at most "
             f"{maximum}. Store large things in the database and only their ids in the session, or use a storage "
             "that keeps the data on the server"
+        )
+
+
+class SessionRecordTooLarge(SessionError):
+    """The session is larger than its storage on a server takes. It stays as it was. Sizes are in bytes."""
+
+    def __init__(self, *, size: int, maximum: int) -> None:
+        self.size = size
+        self.maximum = maximum
+        super().__init__(
+            f"the session has {size} bytes; its storage takes at most {maximum}. Store large things in the database "
+            "and only their ids in the session"
         )
 
 
