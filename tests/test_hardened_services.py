@@ -132,13 +132,28 @@ async def test_headers_of_every_answer(service: Service, client: TestClient) -> 
 
 @pytest.mark.hardening("S22")
 @pytest.mark.parametrize("accept", ["text/html", "application/json", "*/*"])
-async def test_a_failure_tells_nothing(service: Service, client: TestClient, accept: str) -> None:
+async def test_a_failure_tells_nothing_but_its_id(
+    service: Service, client: TestClient, caplog: pytest.LogCaptureFixture, accept: str
+) -> None:
     async with client.get("/crash", headers={"Accept": accept}) as answer:
         text = await answer.text()
         assert answer.status == 500
         told = text + str(answer.headers)
-        for word in (CANARY, "Traceback", __file__, str(SERVICES), "RuntimeError", service.settings.secret_keys):
+        for word in (
+            CANARY,
+            "Traceback",
+            __file__,
+            str(SERVICES),
+            "RuntimeError",
+            "/crash",
+            service.settings.secret_keys,
+        ):
             assert word not in told
+        name = answer.headers["X-Request-ID"]
+        assert re.fullmatch("[0-9a-f]{32}", name)
+        assert name in text
+    (line,) = [record for record in caplog.records if CANARY in str(record.exc_info)]
+    assert name in line.getMessage()
 
 
 @pytest.mark.hardening("S11", "S15")

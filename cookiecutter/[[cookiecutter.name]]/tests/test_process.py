@@ -66,5 +66,6 @@ def test_served_until_sigterm(database_url: str, workers: int) -> None:
     assert process.returncode == 0
     assert "Traceback" not in said
     assert " starts: production" in said
+    assert re.search(r" levante\.access [0-9a-f]{32}: ", said)
     # The first may be ready, and all told to end, before the second has come to say so itself.
     assert len(re.findall(r"worker \d+ starts", said)) == (workers if workers > 1 else 0)

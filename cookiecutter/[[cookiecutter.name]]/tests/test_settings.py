@@ -15,7 +15,7 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable of this process, and no `.env`, says anything."""
     for name in ("LEVANTE_ENV", "ENV", "SECRET_KEYS", "DATABASE_URL", "SESSION_STORAGE", "PORT", "HOST"):
         monkeypatch.delenv(name, raising=False)
-    for name in ("REPLICAS", "WORKERS"):
+    for name in ("REPLICAS", "WORKERS", "REQUEST_IDS_FROM"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(module, "ROOT", tmp_path)
 
@@ -66,6 +66,21 @@ def test_everything_wrong_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("DATABASE_URL", "mysql://localhost/data")
     names = [problem.partition(":")[0] for problem in problems()]
     assert sorted(names) == ["DATABASE_URL", "PORT", "REPLICAS", "SECRET_KEYS", "SESSION_STORAGE"]
+
+
+def test_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENV", "development")
+    for text, networks in (
+        ("", ()),
+        ("10.0.0.0/8", ("10.0.0.0/8",)),
+        ("10.0.0.0/8, ::1,unix", ("10.0.0.0/8", "::1", "unix")),
+    ):
+        monkeypatch.setenv("REQUEST_IDS_FROM", text)
+        assert Settings.load().request_ids_from == networks
+    monkeypatch.setenv("REQUEST_IDS_FROM", "everybody")
+    (problem,) = problems()
+    assert problem.startswith("REQUEST_IDS_FROM: 'everybody'")
+    assert "10.0.0.0/8" in problem
 
 
 def test_every_interface_must_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

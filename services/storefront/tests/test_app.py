@@ -46,6 +46,35 @@ async def test_method_that_is_not_there(client: TestClient) -> None:
     assert "GET" in response.headers["Allow"]
 
 
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+async def test_failure_is_found_by_what_its_page_quotes(
+    levante_client: ClientFactory, settings: Settings, caplog: pytest.LogCaptureFixture, accept: str
+) -> None:
+    async def crash(request: web.Request) -> web.Response:
+        raise RuntimeError("on purpose")
+
+    app = create_app(settings)
+    app.router.add_get("/crash", crash)
+    client = await levante_client(app)
+    response = await client.get("/crash", headers={"Accept": accept, "X-Request-ID": "of-a-stranger"})
+    assert response.status == 500
+    name = response.headers["X-Request-ID"]
+    text = await response.text()
+    assert name in text
+    assert "on purpose" not in text
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert name in line
+
+
+@pytest.mark.parametrize(("networks", "taken"), [((), False), (("127.0.0.0/8", "::1"), True)])
+async def test_request_id_of_a_neighbour(
+    levante_client: ClientFactory, settings: Settings, networks: tuple[str, ...], *, taken: bool
+) -> None:
+    client = await levante_client(create_app(replace(settings, request_ids_from=networks)))
+    response = await client.get("/", headers={"X-Request-ID": "of-a-neighbour"})
+    assert (response.headers["X-Request-ID"] == "of-a-neighbour") is taken
+
+
 async def test_security_headers(client: TestClient) -> None:
     for path in ("/", "/nowhere", "/static/app.css"):
         response = await client.get(path)

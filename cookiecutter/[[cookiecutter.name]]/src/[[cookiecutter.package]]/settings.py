@@ -12,6 +12,7 @@ from typing import cast
 
 from environs import EnvValidationError, FileAwareEnv
 from levante import web
+from levante.http.forwarded import TrustedPeers
 from levante.sessions import WeakKey, generate_key, parse_keys
 from marshmallow import ValidationError
 from marshmallow.validate import Length, OneOf, Range
@@ -56,6 +57,7 @@ class Settings:
     max_header_size: int = 16 * 1024
     request_timeout: float = 30.0
     shutdown_timeout: float = 25.0
+    request_ids_from: tuple[str, ...] = ()
     replicas: int = 1
     workers: int = 1
 
@@ -109,6 +111,7 @@ def _read(env: FileAwareEnv) -> Settings:
         max_header_size=env.int("MAX_HEADER_SIZE", Settings.max_header_size, validate=Range(min=1024)),
         request_timeout=env.float("REQUEST_TIMEOUT", Settings.request_timeout, validate=positive),
         shutdown_timeout=env.float("SHUTDOWN_TIMEOUT", Settings.shutdown_timeout, validate=positive),
+        request_ids_from=tuple(env.list("REQUEST_IDS_FROM", [], subcast=str.strip, validate=_check_networks) or ()),
         replicas=env.int("REPLICAS", Settings.replicas, validate=positive),
         workers=env.int("WORKERS", Settings.workers, validate=positive),
     )
@@ -133,6 +136,13 @@ def _key_problems(settings: Settings) -> list[str]:
     except WeakKey as error:
         return [f"SECRET_KEYS: {error}"]
     return []
+
+
+def _check_networks(networks: list[str]) -> None:
+    try:
+        TrustedPeers(networks)
+    except ValueError as error:
+        raise ValidationError(f"{error}; expected networks such as 10.0.0.0/8, or unix.") from None
 
 
 def _check_database_url(url: str) -> None:

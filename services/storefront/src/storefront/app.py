@@ -7,7 +7,7 @@ from functools import partial
 from levante import sessions, web
 from levante.sessions import EncryptedCookieStorage, SignedCookieStorage, csrf_middleware, parse_keys
 from levante.web import health
-from levante.web.middlewares import handler_timeout, problem_details, security_headers
+from levante.web.middlewares import handler_timeout, problem_details, request_id, security_headers
 
 from .db import check_database, open_database, session_per_request
 from .error_pages import error_pages
@@ -58,6 +58,7 @@ def create_app(settings: Settings | None = None) -> web.Application:
 
 def setup_middlewares(app: web.Application, settings: Settings) -> None:
     """What happens around every request, from the outside in."""
+    app.middlewares.append(request_id(trusted=settings.request_ids_from))
     app.middlewares.append(security_headers(hsts_max_age=ONE_YEAR if settings.is_production else None))
     sessions.setup(app, session_storage(settings), csrf=None)
     setup_templates(app)
