@@ -24,9 +24,11 @@ async def problem_details(request: Request, handler: "Handler") -> "StreamRespon
     try:
         return await handler(request)
     except HTTPException as exc:
-        if exc.status < 400 or exc.headers.get("Content-Type") == PROBLEM_JSON or _prefers_html(request):
+        is_plain = exc.status >= 400 and exc.headers.get("Content-Type") != PROBLEM_JSON
+        if not is_plain or request.exchange.head_sent or _prefers_html(request):
             raise
         log_cause(request, exc)
+        exc.with_traceback(None)  # of one that is raised again and again it would keep every request
         return _from_exception(exc)
     except Exception as exc:  # everything else a handler raises becomes a problem, too
         if request.exchange.head_sent or request.transport is None or _prefers_html(request):
