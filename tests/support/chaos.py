@@ -1,5 +1,5 @@
 """A TCP proxy on loopback that does to connections what networks do: cuts them after a given byte, by an end or a
-reset, closes one half, or passes everything on in drips.
+reset, closes one half, passes everything on in drips, or late.
 """
 
 import asyncio
@@ -27,18 +27,20 @@ class Cut:
 
 
 class ChaosProxy:
-    """Forwards connections to `port`, each with the same faults; `piece` is how many bytes go on at once.
+    """Forwards connections to `port`, each with the same faults; `piece` is how many bytes go on at once, and `delay`,
+    which may change at any time, how many seconds everything that is answered is kept back.
 
     As an asynchronous context manager it listens on `self.port` until its end.
     """
 
-    def __init__(self, port: int, *, cut: Cut | None = None, piece: int = 65_536) -> None:
+    def __init__(self, port: int, *, cut: Cut | None = None, piece: int = 65_536, delay: float = 0) -> None:
         self.port = 0
         self.passed = {"request": 0, "answer": 0}
         """Bytes that went through, of all connections together."""
         self._target = port
         self._cut = cut
         self._piece = piece
+        self.delay = delay
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -85,6 +87,8 @@ class ChaosProxy:
         while data := await reader.read(self._piece if left is None else max(1, min(self._piece, left))):
             if left == 0:
                 break
+            if way == "answer" and self.delay:
+                await asyncio.sleep(self.delay)
             writer.write(data)
             await writer.drain()
             self.passed[way] += len(data)
