@@ -2,12 +2,14 @@
 
 import asyncio
 import io
+import zlib
+from unittest import mock
 
 import pytest
 
 from levante.devtools import make_mocked_request
-from levante.http import HttpVersion10
-from levante.web import AppKey, Application, Response, StreamResponse
+from levante.http import HttpVersion10, StreamReader
+from levante.web import AppKey, Application, HTTPRequestEntityTooLarge, Response, StreamResponse
 
 
 @pytest.mark.parity("W14")
@@ -79,3 +81,46 @@ async def test_handler_of_the_mock_is_not_to_be_called() -> None:
     request = make_mocked_request("GET", "/")
     with pytest.raises(RuntimeError, match="call your handler with it"):
         await request.match_info.handler(request)
+
+
+@pytest.mark.parity("W14")
+async def test_the_payload_is_read_without_a_header_that_announces_it() -> None:
+    def body(data: bytes) -> StreamReader:
+        stream = StreamReader(None, 2**16)
+        stream.feed_data(data)
+        stream.feed_eof()
+        return stream
+
+    request = make_mocked_request("POST", "/", payload=body(b"data"))
+    assert request.body_exists
+    assert "Transfer-Encoding" not in request.headers
+    assert await request.read() == b"data"
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert (await make_mocked_request("POST", "/", form, payload=body(b"a=1")).post())["a"] == "1"
+    coded = make_mocked_request("POST", "/", {"Content-Encoding": "deflate"}, payload=body(zlib.compress(b"data")))
+    assert await coded.read() == b"data"
+    with pytest.raises(HTTPRequestEntityTooLarge):
+        await make_mocked_request("POST", "/", payload=body(b"data"), client_max_size=3).read()
+
+
+@pytest.mark.parity("W14", "S19")
+def test_the_transport_is_asked() -> None:
+    transport = mock.Mock()
+    transport.get_extra_info.side_effect = {"peername": ("10.0.0.1", 5), "sockname": ("::1", 80, 0, 0)}.get
+    protocol = mock.Mock(transport=transport)
+    for given in ({"transport": transport}, {"protocol": protocol}):
+        request = make_mocked_request("GET", "/", **given)
+        assert (request.remote, request.host, str(request.url)) == ("10.0.0.1", "[::1]", "http://[::1]/")
+        assert request.transport is transport
+        assert request.get_extra_info("nothing", 5) == 5
+    assert request.protocol is protocol
+    assert make_mocked_request("GET", "/", None).transport.is_closing() is False
+
+
+@pytest.mark.parity("W14", "S19")
+def test_what_aiohttps_requests_take() -> None:
+    writer = mock.Mock()
+    request = make_mocked_request("get", "/ñ?a=%2B&b=ñ", writer=writer, loop=None)
+    assert request.method == "GET"
+    assert request.writer is writer
+    assert (request.path, request.raw_path, request.query["a"]) == ("/ñ", "/%C3%B1?a=%2B&b=%C3%B1", "+")

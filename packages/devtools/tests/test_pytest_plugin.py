@@ -1,13 +1,15 @@
 """The fixtures, under both sets of names, and what importing the plugin costs."""
 
 import importlib.util
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from levante.devtools import RawTestServer, TestClient, TestServer
+from levante.devtools import RawTestServer, TestClient, TestServer, pytest_plugin
 from levante.web import Application, Response
 
 
@@ -89,3 +91,14 @@ def test_plugin_file_is_whole() -> None:
     again = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(again)
     assert {name for name in vars(loaded) if not name.startswith("@")} == set(vars(again))
+
+
+def test_a_port_that_is_free(aiohttp_unused_port: Callable[[], int]) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", aiohttp_unused_port()))
+
+
+def test_names_for_annotations() -> None:
+    assert pytest_plugin.AiohttpClient is pytest_plugin.ClientFactory
+    assert pytest_plugin.AiohttpServer is pytest_plugin.ServerFactory
+    assert pytest_plugin.AiohttpRawServer is pytest_plugin.RawServerFactory

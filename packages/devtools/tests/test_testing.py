@@ -7,6 +7,7 @@ import unittest
 
 import pytest
 import trustme
+from yarl import URL
 
 from levante.client import ClientConnectionError, WSServerHandshakeError
 from levante.devtools import AioHTTPTestCase, RawTestServer, TestClient, TestServer, unused_port
@@ -73,6 +74,10 @@ async def test_make_url_refuses_absolute_urls() -> None:
             server.make_url("http://example.org/")
     async with TestServer(make_app(), skip_url_asserts=True) as server:
         assert str(server.make_url("http://example.org/")) == "http://example.org/"
+        root = f"http://127.0.0.1:{server.port}"
+        assert str(server.make_url("//a//b?c=1")) == f"{root}//a//b?c=1"
+        assert str(server.make_url("/a")) == f"{root}/a"
+        assert str(server.make_url(URL("/%2F?x=%2B", encoded=True))) == f"{root}/%2F?x=%2B"
 
 
 @pytest.mark.parity("W12")
@@ -279,3 +284,8 @@ def run_case(case: type[unittest.TestCase]) -> unittest.TestResult:
     result = unittest.TestResult()
     case("test_hello").run(result)
     return result
+
+
+@pytest.mark.parity("W13")
+def test_the_client_can_be_annotated_as_in_aiohttp() -> None:
+    assert TestClient[Request, Application].__origin__ is TestClient  # type: ignore[misc]

@@ -163,10 +163,10 @@ def test_urls() -> None:
 
     assert url("GET", "/x%2Fy?q=%zz") == "http://a:81/x%2Fy?q=%zz"
     assert url("GET", "//evil/x") == "http://a:81//evil/x"
-    assert url("GET", "https://b/x") == "https://b/x"
+    assert url("GET", "https://b:1/x", "b:1") == url("GET", "https://b:1/x", "") == "http://b:1/x"
     assert url("GET", "/", "[::1]:81") == "http://[::1]:81/"
     assert url("OPTIONS", "*") == "http://a:81"
-    assert url("CONNECT", "b:443") == "http://b:443"
+    assert url("CONNECT", "b:443", "b:443") == url("CONNECT", "b:443", "") == "http://b:443"
     assert url("GET", "/x", "") == "/x"
     relative = target.relative_url(split_target("GET", "//evil/x?y=1"))
     assert relative.host is None

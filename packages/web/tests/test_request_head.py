@@ -38,6 +38,17 @@ async def test_other_forms_of_target(make_request: Any) -> None:
     assert request.target.authority.port == 443
 
 
+@pytest.mark.parity("S19", "S25")
+async def test_the_scheme_of_a_target_is_not_believed(make_request: Any) -> None:
+    request = make_request("GET", "https://a.example:81/p?q=1", [("Host", "a.example:81")])
+    assert (request.scheme, request.secure, request.host) == ("http", False, "a.example:81")
+    assert str(request.url) == "http://a.example:81/p?q=1"
+    assert str(request.clone(scheme="https").url) == "https://a.example:81/p?q=1"
+    assert str(request.clone(host="b.example").url) == "http://b.example/p?q=1"
+    moved = request.clone(rel_url="https://c.example/x")
+    assert (moved.host, str(moved.url), moved.path) == ("c.example", "http://c.example/x", "/x")
+
+
 @pytest.mark.hardening("H31")
 async def test_a_nul_in_the_path_is_refused(make_request: Any) -> None:
     with pytest.raises(RemoteProtocolError):

@@ -7,13 +7,23 @@ Use a test server where the network, the parser or the router matter: nothing of
 import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO, cast
+from urllib.parse import quote
 
-from levante.http import EMPTY_PAYLOAD, HttpVersion, HttpVersion11, RequestHead, StreamReader
+from levante.http import EMPTY_PAYLOAD, HttpVersion, HttpVersion11, Limits, RequestHead, StreamReader
 from levante.web import Application, Request, Response, UrlMappingMatchInfo
 
 PEER = ("127.0.0.1", 50000)
 HERE = ("127.0.0.1", 8080)
 CLIENT_MAX_SIZE = 1024 * 1024
+ASCII = bytes(range(128)).decode()
+
+
+class MockTransport(asyncio.Transport):
+    """A transport to look at; nothing can be written to it."""
+
+    def is_closing(self) -> bool:
+        """No."""
+        return False
 
 
 class MockExchange:
@@ -26,10 +36,11 @@ class MockExchange:
         # Any: as asyncio's get_extra_info, whose values are of any type
         self.head = head
         self.body = body
-        self.extra = {"peername": PEER, "sockname": HERE, **extra}
+        self.extra = extra
         self.error: None = None
-        self.connection = self
-        self.transport: asyncio.Transport | None = None
+        self.connection: Any = self  # Any: or the stand-in that the test has for it
+        self.limits = Limits()
+        self.transport: asyncio.Transport | None = MockTransport({"peername": PEER, "sockname": HERE})
         self.keep_alive = head.keep_alive
         self.cancel_on_disconnect = False
         self.write_paused = False
@@ -50,8 +61,11 @@ class MockExchange:
         return asyncio.current_task()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """What `extra` holds under `name`."""
-        return self.extra.get(name, default)
+        """What `extra` holds under `name`, else what the transport tells."""
+        if name in self.extra:
+            return self.extra[name]
+        told = None if self.transport is None else self.transport.get_extra_info(name)
+        return default if told is None else told
 
     def is_disconnected(self) -> bool:
         """Whether `gone` was set."""
@@ -117,29 +131,44 @@ class MockExchange:
 def make_mocked_request(
     method: str,
     path: str,
-    headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+    headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
     *,
     match_info: Mapping[str, str] | None = None,
     version: HttpVersion = HttpVersion11,
     closing: bool = False,
     app: Application | None = None,
-    transport: asyncio.Transport | None = None,
+    writer: Any = None,  # Any, here and below: a stand-in of the test's own, often of unittest.mock
+    protocol: Any = None,
+    transport: Any = None,
     payload: StreamReader = EMPTY_PAYLOAD,
-    sslcontext: Any = None,  # Any: an SSLContext, or whatever the test wants to see again
+    sslcontext: Any = None,
     client_max_size: int = CLIENT_MAX_SIZE,
+    loop: asyncio.AbstractEventLoop | None = None,  # noqa: ARG001  # aiohttp's; the running one is taken
 ) -> Request:
     """A request for unit tests; what is sent in answer is found in `request.exchange` (a `MockExchange`).
 
-    `path` is the request target, with its query. `closing` asks for the connection to be closed. `match_info` are the
-    fields of the path; `app` is the application of the request, by default an empty one that works (mapping, signals).
-    `payload` is the body. Raises what `RequestHead.build` raises for what cannot be sent.
+    `path` is the request target, with its query; what is not ASCII in it is percent-encoded. `closing` asks for the
+    connection to be closed. `match_info` are the fields of the path; `app` is the application of the request, by
+    default an empty one that works (mapping, signals). `payload` is the body, also without headers that announce one.
+    `request.remote`, `get_extra_info()` and the like are what the `transport` tells, by default that of a peer at
+    127.0.0.1. `protocol` and `writer` are what the request shows under these names; responses do not write to them.
+    Raises what `RequestHead.build` raises for what cannot be sent.
     """
-    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+    pairs = list(headers.items() if isinstance(headers, Mapping) else headers or ())
     if closing:
         pairs.append(("Connection", "close"))
-    exchange = MockExchange(RequestHead.build(method, path, pairs, version), body=payload, sslcontext=sslcontext)
-    exchange.transport = transport
+    head = RequestHead.build(method.upper(), quote(path, safe=ASCII), pairs, version)
+    if payload is not EMPTY_PAYLOAD and not head.has_body:
+        head.chunked = True
+    exchange = MockExchange(head, body=payload, sslcontext=sslcontext)
+    if protocol is not None:
+        exchange.connection = protocol
+        transport = getattr(protocol, "transport", None) if transport is None else transport
+    if transport is not None:
+        exchange.transport = transport
     request = Request(cast("Any", exchange), client_max_size=client_max_size)
+    if writer is not None:
+        request.learn({"writer": writer})
     match = UrlMappingMatchInfo(match_info or {}, Application().router.add_route(method, "/{tail:.*}", _unused))
     owner = app if app is not None else Application()
     owner.on_response_prepare.freeze()  # only a frozen signal can be sent

@@ -62,6 +62,14 @@ class MemoryFactory(Protocol):
         ...
 
 
+AiohttpClient = ClientFactory
+"""pytest-aiohttp's name of the type, for annotations."""
+AiohttpServer = ServerFactory
+"""As above."""
+AiohttpRawServer = RawServerFactory
+"""As above."""
+
+
 def _memory_factory(stack: AsyncExitStack) -> MemoryFactory:
     async def start(
         app: "Application", *, raise_app_exceptions: bool = True, url: str = "http://app.test/", **kwargs: Any

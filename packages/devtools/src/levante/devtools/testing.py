@@ -11,7 +11,7 @@ import socket
 import ssl as ssl_module
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from types import TracebackType
+from types import GenericAlias, TracebackType
 from typing import Any, Self, TypeVar
 from unittest import IsolatedAsyncioTestCase
 
@@ -61,7 +61,8 @@ class BaseTestServer(ABC):
     """A server on the loopback interface, started and closed by a test; also an async context manager.
 
     `port=None` takes a random free port. `scheme` is found from the `ssl` argument of `start_server` when empty.
-    `skip_url_asserts` lets `make_url` pass absolute URLs on. `socket_factory(host, port, family)` makes the socket.
+    `skip_url_asserts` lets `make_url` pass absolute URLs on, and takes `//path` for a path.
+    `socket_factory(host, port, family)` makes the socket.
     Other keywords go to the runner, over those given to `start_server`. Handlers are cancelled when their client
     disconnects (`handler_cancellation=True`), unless a keyword says otherwise: leaks show in tests, not in production.
     """
@@ -136,7 +137,7 @@ class BaseTestServer(ABC):
             raise RuntimeError("the test server has no address yet; start it with `await server.start_server()`")
         url = URL(path)
         if self.skip_url_asserts:
-            return self._root.join(url)
+            return url if url.scheme else URL(f"{self._root}{path}", encoded=isinstance(path, URL))
         if url.absolute:
             raise ValueError(
                 f"got the absolute URL {str(url)!r}, expected a path such as '/items'; skip_url_asserts=True allows it"
@@ -196,6 +197,7 @@ class TestClient:
     """
 
     __test__ = False
+    __class_getitem__: Any = classmethod(GenericAlias)  # Any: it is for annotations at run time; aiohttp's is generic
 
     def __init__(self, server: BaseTestServer, *, cookie_jar: Any = None, **kwargs: Any) -> None:
         # Any: whatever ClientSession takes as a jar

@@ -137,18 +137,19 @@ def relative_url(target: Target) -> URL:
 
 
 def absolute_url(scheme: str, authority: str, target: Target) -> URL:
-    """The URL of the resource (RFC 9110 7.1). An absolute target's own scheme and authority win over those given (RFC
-    9112 3.2.2).
+    """The URL of the resource (RFC 9110 7.1). The scheme is the connection's, whatever an absolute target says of
+    itself: a client could write `https` on a connection without TLS. The authority of the target counts where none is
+    given.
 
     `authority` is a Host value that parse_authority() takes, else RemoteProtocolError is raised.
     """
-    host, port = target.authority or parse_authority(authority)
+    host, port = parse_authority(authority) if authority or target.authority is None else target.authority
     if not host:
         return relative_url(target)
     path = "" if target.form in (TargetForm.ASTERISK, TargetForm.AUTHORITY) else target.path
     try:
         url = URL.build(
-            scheme=target.scheme or scheme,
+            scheme=scheme,
             authority=str(Authority(host, port)),
             path=path,
             query_string=target.query or "",

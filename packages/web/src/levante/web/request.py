@@ -214,7 +214,10 @@ class BaseRequest(RequestConnection):
         if method is not None:
             copy.method = method
         if rel_url is not None:
-            copy.target_text = str(URL(rel_url)) or "/"
+            url = URL(rel_url)
+            copy.target_text = str(url) or "/"
+            if url.absolute:
+                facts["host"] = url.host_port_subcomponent
         given = {"scheme": scheme, "host": host, "remote": remote}
         facts.update((name, value) for name, value in given.items() if value is not None)
         if self._hooks is None:

@@ -105,12 +105,14 @@ class RequestHeadView(StateMapping):
 
     @cached
     def host(self) -> str:
-        """The Host header, else the address that the connection was accepted at, else `""`; with the port if it was
-        given.
+        """The Host header (no target says anything else, or it is refused), else the authority of the target, else the
+        address that the connection was accepted at, else `""`; with the port if it was given.
         """
         host = self.headers.get("Host")
         if host is not None:
             return host
+        if self.target_text[0] != "/" and self.target.authority is not None:
+            return str(self.target.authority)
         address = self.exchange.get_extra_info("sockname")
         if not isinstance(address, tuple):
             return ""
@@ -127,7 +129,7 @@ class RequestHeadView(StateMapping):
 
     @cached
     def url(self) -> URL:
-        """The absolute URL."""
+        """The absolute URL, of `scheme` and `host`; what an absolute target calls its scheme is not believed."""
         return absolute_url(self.scheme, self.host, self.target)
 
     @cached
