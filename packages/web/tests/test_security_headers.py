@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from levante import web
 from levante.web.middlewares import csp_nonce, security_headers
 
@@ -24,6 +26,7 @@ async def serving(serve: Any, **options: Any) -> Any:
     return await serve(app)
 
 
+@pytest.mark.hardening("S22")
 async def test_every_response_has_them(serve: Any) -> None:
     served = await serving(serve)
     for path, status in (("/stream", 200), ("/crash", 500), ("/403", 403), ("/nope/nope", 404)):

@@ -42,6 +42,9 @@ SAFE_RESPONSE_HEADERS = frozenset(
 FORBIDDEN_RESPONSE_HEADERS = frozenset({"set-cookie", "set-cookie2"})
 """Those that they never may."""
 
+STRANGERS = ("null", "http://stranger.invalid", "https://stranger.invalid")
+"""Origins that nobody means: a pattern that lets one of them in lets everybody in."""
+
 _MARK = "__levante_cors__"
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.\-]*://(?:[^\s/?#@:\[\]*A-Z]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _DEFAULT_PORTS = ("http:80", "https:443")
@@ -57,8 +60,8 @@ class CorsPolicy:
     use the answer: to origins that are named, never to `*`. `private_network` lets pages of public sites in where this
     is served at a private address.
 
-    Raises ValueError for what is no origin, and for credentials with any origin or with `null`, which every page can
-    make itself.
+    Raises ValueError for what is no origin, and for credentials with any origin, with a pattern of any, or with `null`,
+    which every page can make itself.
     """
 
     origins: Iterable[str | re.Pattern[str]]
@@ -314,6 +317,8 @@ def _header_setter(policies: tuple[CorsPolicy, ...], origin: str | None) -> "Cal
 
 def _check_origin(origin: str | re.Pattern[str], *, credentials: bool) -> None:
     if not isinstance(origin, str):
+        if credentials and any(origin.fullmatch(stranger) for stranger in STRANGERS):
+            raise ValueError(f"credentials are for origins that are named; {origin.pattern!r} lets anybody in")
         return
     if origin in (ANYBODY, "null"):
         if credentials:
