@@ -93,3 +93,11 @@ def test_an_empty_path_is_the_root_in_the_end() -> None:
     assert resource.canonical == ""
     resource.freeze()
     assert resource.canonical == "/"
+
+
+@pytest.mark.parametrize("value", ["/evil.example", "//evil.example", "///evil.example"])
+def test_no_value_makes_a_url_of_another_host(value: str) -> None:
+    resource = web.DynamicResource("/{page:.*}")
+    url = resource.url_for(page=value)
+    assert str(url) == "/evil.example"
+    assert URL("https://ours.example/").join(url).host == "ours.example"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from yarl import URL
 
-from levante.http.target import decode_path, decode_segment, requote_path
+from levante.http.target import decode_path, decode_segment, local_path, requote_path
 from levante.web.abc import AbstractView
 from levante.web.cancellation import cancelling
 from levante.web.chains import checked_middlewares
@@ -192,7 +192,8 @@ class DynamicResource(Resource):
 
     def url_for(self, **kwargs: str) -> URL:
         quoted = {key: quote_value(str(value)) for key, value in kwargs.items()}
-        return URL.build(path=self._compiled.formatter.format_map(quoted), encoded=True)
+        # A value with a slash in front must not make `//host` of it.
+        return URL.build(path=local_path(self._compiled.formatter.format_map(quoted)), encoded=True)
 
     def __repr__(self) -> str:
         name = "" if self.name is None else f"'{self.name}' "
