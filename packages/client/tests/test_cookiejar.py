@@ -4,7 +4,7 @@ import json
 import pickle
 import stat
 import time
-from http.cookies import SimpleCookie
+from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
 
 import pytest
@@ -104,6 +104,42 @@ def test_shared_cookies_go_everywhere() -> None:
     jar.update_cookies([("b", "2")])
     assert sent(jar, "http://x.example/") == {"a": "1", "b": "2"}
     assert sent(jar, "http://1.2.3.4/") == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parity("C27", "C23")
+def test_a_shared_cookie_with_a_domain_goes_there_only() -> None:
+    jar = CookieJar(unsafe=True)
+    for text in ("a=1; Domain=.Example.com; Path=/in", "b=2; Domain=localhost", "c=3; Domain=d."):
+        jar.update_cookies(SimpleCookie(text))
+    assert set(sent(jar, "http://example.com/in/x")) == {"a", "c"}
+    assert set(sent(jar, "http://sub.example.com/in")) == {"a", "c"}
+    assert set(sent(jar, "http://example.com/")) == {"c"}
+    assert set(sent(jar, "http://localhost/")) == {"b", "c"}
+    assert set(sent(jar, "http://sub.localhost/")) == {"c"}
+    assert set(sent(jar, "http://other.org/in")) == {"c"}
+    assert set(sent(jar, "http://127.0.0.1/in")) == {"c"}
+
+
+@pytest.mark.parity("C27")
+def test_a_morsel_goes_by_its_own_name() -> None:
+    morsel: Morsel[str] = Morsel()
+    with pytest.raises(ValueError, match="nothing was put into"):
+        CookieJar().update_cookies({"other": morsel})
+    morsel.set("own", "1", "1")
+    jar = CookieJar()
+    jar.update_cookies({"other": morsel})
+    assert set(sent(jar, "http://a.test/")) == {"own"}
+
+
+@pytest.mark.parity("C27")
+def test_what_goes_with_a_request_has_no_attributes() -> None:
+    jar = CookieJar()
+    jar.update_cookies(SimpleCookie("a=1; Path=/; HttpOnly; SameSite=Lax"), URL("https://a.test/"))
+    jar.update_cookies({"b": "2"})
+    found = jar.filter_cookies("https://a.test/")  # type: ignore[arg-type]
+    assert sorted(found.output(header="Cookie:").split("\r\n")) == ["Cookie: a=1", "Cookie: b=2"]
+    assert jar.filter_cookies().output(header="Cookie:") == "Cookie: b=2"
+    assert not DummyCookieJar().filter_cookies()
 
 
 @pytest.mark.parity("C27")

@@ -31,6 +31,7 @@ from .cookierules import (
     is_ip_address,
     is_secure,
     make_morsel,
+    scope_of_shared,
     sendable,
 )
 from .sites import Site, SuffixList
@@ -125,7 +126,7 @@ class DummyCookieJar(AbstractCookieJar):
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
         """Store nothing."""
 
-    def filter_cookies(self, request_url: URL) -> "BaseCookie[str]":  # noqa: ARG002 - the seam
+    def filter_cookies(self, request_url: URL = URL()) -> "BaseCookie[str]":  # noqa: ARG002, B008 - the seam
         """No cookies."""
         return SimpleCookie()
 
@@ -206,14 +207,16 @@ class CookieJar(AbstractCookieJar):
         self._remove(lambda cookie: cookie.domain == domain or cookie.domain.endswith("." + domain))
 
     def update_cookies(self, cookies: LooseCookies, response_url: URL = URL()) -> None:  # noqa: B008 - URL is immutable
-        """Store `cookies` as if `response_url` had set them; without a host in it they are shared: they go
-        everywhere."""
+        """Store `cookies` as if `response_url` had set them; without a host in it they are shared: they go everywhere,
+        but for a Morsel with a domain, which goes there and below. A Morsel goes by its own name."""
         origin = self._origin(response_url)
         if origin is None:
             return
         for name, value in cookies.items() if isinstance(cookies, Mapping) else cookies:
             if isinstance(value, Morsel):
-                self._accept_morsel(name, value, origin)
+                if value.key is None:
+                    raise ValueError(f"cookie {name!r} is a Morsel that nothing was put into: call its set()")
+                self._accept_morsel(value, origin)
             else:
                 if not is_token(name.encode()):
                     raise ValueError(f"the name of a cookie is a token, got {name!r}")
@@ -238,12 +241,12 @@ class CookieJar(AbstractCookieJar):
             cookie.expires = deadline_for(header.max_age, expires, now)
             self._store(cookie, origin)
 
-    def filter_cookies(self, request_url: URL) -> "BaseCookie[str]":
-        """The cookies that go with a request to `request_url`; of equal names the one with the more specific domain
-        and path."""
+    def filter_cookies(self, request_url: URL = URL()) -> "BaseCookie[str]":  # noqa: B008 - URL is immutable
+        """The cookies that go with a request to `request_url`, by default those that go everywhere; of equal names the
+        one with the more specific domain and path. They are without attributes, as they are sent."""
         found: SimpleCookie = SimpleCookie()
-        for cookie in self._for(request_url).values():
-            found[cookie.name] = cookie.morsel()
+        for cookie in self._for(URL(request_url)).values():
+            found[cookie.name] = make_morsel(cookie.name, cookie.value, cookie.coded)
         return found
 
     def cookie_header(self, request_url: URL) -> str:
@@ -284,18 +287,19 @@ class CookieJar(AbstractCookieJar):
     def _cookie(
         self, name: str, value: str, coded: str, origin: _Origin, *, domain: str | None, path: str | None
     ) -> Cookie | None:  # fmt: skip
-        scope = domain_for(domain, origin.host, self._is_public) if origin.host else ("", False)
+        public = self._is_public
+        scope = domain_for(domain, origin.host, public) if origin.host else scope_of_shared(domain, public)
         if scope is None:
             return None
         if not path or not path.startswith("/") or len(path) > MAX_ATTRIBUTE_SIZE:
             path = default_path(origin.path) if origin.host else "/"
         return Cookie(name, value, coded, scope[0], path, scope[1])
 
-    def _accept_morsel(self, name: str, morsel: "Morsel[str]", origin: _Origin) -> None:
+    def _accept_morsel(self, morsel: "Morsel[str]", origin: _Origin) -> None:
         coded = morsel.coded_value
         if not (coded.startswith('"') and coded.endswith('"')) and not self._quote_cookie:
             coded = morsel.value
-        cookie = self._cookie(name, morsel.value, coded, origin, domain=morsel["domain"], path=morsel["path"])
+        cookie = self._cookie(morsel.key, morsel.value, coded, origin, domain=morsel["domain"], path=morsel["path"])
         if cookie is None:
             return
         cookie.secure, cookie.httponly, cookie.samesite = (
@@ -364,7 +368,7 @@ class CookieJar(AbstractCookieJar):
             labels = host.split(".")
             domains = ["", *(".".join(labels[start:]) for start in range(len(labels) - 1, -1, -1))] if host else [""]
         secure_origin = is_secure(url, self._secure_origins)
-        path = url.raw_path
+        path = url.raw_path or "/"
         found: dict[str, Cookie] = {}
         for domain in domains:
             bucket = self._domains.get(domain)

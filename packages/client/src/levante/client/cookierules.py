@@ -107,6 +107,15 @@ def domain_for(
     return domain, False
 
 
+def scope_of_shared(attribute: str | None, is_public: Callable[[str], bool]) -> tuple[str, bool]:
+    """As `domain_for`, of a cookie that no host has set: "" goes everywhere. The caller may name any domain; one that
+    is a public suffix is meant as a host (`localhost`)."""
+    if not attribute or attribute.endswith("."):
+        return "", False
+    domain = attribute.removeprefix(".").lower()
+    return domain, is_public(domain) or is_ip_address(domain)
+
+
 def deadline_for(max_age: int | None, expires: float | None, now: float) -> float | None:
     """When a cookie ends, in POSIX seconds: Max-Age before Expires, at most MAX_LIFETIME away; None: with the
     session."""
