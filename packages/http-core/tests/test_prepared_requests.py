@@ -60,6 +60,47 @@ def test_a_body_of_another_length_changes_the_framing_only() -> None:
     assert heads == [b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % length for length in (3, 12, 3)]
 
 
+def test_a_prepared_head_takes_another_target_and_more_fields() -> None:
+    prepared = prepare_request("GET", "/x", [*HOST, ("A", "b")], HttpVersion10)
+    other = prepared.with_target("/y?z").with_fields([("C", "\xe4"), ("D", "e")], len("Host: a\r\n"))
+    for _ in range(2):
+        sent = Connection(Role.CLIENT).send_prepared(other)
+        assert sent == "GET /y?z HTTP/1.0\r\nHost: a\r\nC: \xe4\r\nD: e\r\nA: b\r\n\r\n".encode()
+    assert Connection(Role.CLIENT).send_prepared(prepared) == b"GET /x HTTP/1.0\r\nHost: a\r\nA: b\r\n\r\n"
+    assert repr(other) == "<PreparedRequest GET /y?z>"
+
+
+def test_an_added_body_is_framed_behind_added_fields() -> None:
+    prepared = prepare_request("POST", "/", HOST).with_fields([("A", "b")], len("Host: a\r\n"))
+    assert Connection(Role.CLIENT).send_prepared(prepared, 3) == (
+        b"POST / HTTP/1.1\r\nHost: a\r\nA: b\r\nContent-Length: 3\r\n\r\n"
+    )
+
+
+@pytest.mark.hardening("C60")
+@pytest.mark.parametrize("target", ["", "/ ", "/\r\n", "/\x00", "/#", "/\xe4"])
+def test_no_target_leaves_its_line(target: str) -> None:
+    with pytest.raises(IllegalCharacter, match="illegal target"):
+        prepare_request("GET", "/x", HOST).with_target(target)
+
+
+@pytest.mark.hardening("C60")
+@pytest.mark.parametrize(("name", "value"), [("A", "b\r\nC: d"), ("A", "\x00"), ("A b", "c"), ("", "c"), ("A:", "c")])
+def test_no_added_field_leaves_its_line(name: str, value: str) -> None:
+    with pytest.raises(IllegalCharacter):
+        prepare_request("GET", "/x", HOST).with_fields([(name, value)], 0)
+
+
+@pytest.mark.hardening("C60")
+@pytest.mark.parametrize(
+    "name", ["Host", "content-length", "Transfer-Encoding", "Connection", "Upgrade", "Expect", "TRANSFER-ENCODING"]
+)
+def test_what_frames_or_routes_is_not_added(name: str) -> None:
+    value = "chunked" if name.lower() == "transfer-encoding" else "1"
+    with pytest.raises(LocalProtocolError, match="cannot be added"):
+        prepare_request("POST", "/x", HOST).with_fields([("A", "b"), (name, value)], 0)
+
+
 def test_a_prepared_head_for_a_switch_of_protocols_is_noted() -> None:
     prepared = prepare_request("GET", "/", [*HOST, ("Connection", "Upgrade"), ("Upgrade", "x")])
     client = Connection(Role.CLIENT)
@@ -217,6 +258,15 @@ async def test_the_whole_time_can_be_set_later_and_ends_with_the_exchange(dial: 
     await passed
     assert exchange.error is None
     assert connection.is_reusable()
+
+
+async def test_the_whole_time_can_be_taken_back(dial: Callable[[Play], Any]) -> None:
+    exchange = (await dial(say_the_half)).ask(prepare_request("GET", "/", HOST), total_timeout=SHORT)
+    await exchange.response()
+    exchange.expire_in(None)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(exchange.body.read(), 2 * SHORT)
+    assert exchange.error is None
 
 
 async def test_the_rest_of_a_body_is_there_or_not() -> None:

@@ -4,6 +4,8 @@ whoever set the deadline ends the reader, and an answer that is passed on while 
 head."""
 
 import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from levante.http.deadlines import DeadlineExceeded, format_remaining, remaining
 
@@ -11,6 +13,8 @@ from .errors import ClientError
 from .middlewares import ClientHandlerType
 from .request import ClientRequest
 from .response import ClientResponse
+
+T = TypeVar("T")
 
 
 class ExpiredDeadlineError(ClientError, DeadlineExceeded):
@@ -29,11 +33,22 @@ async def send_in_time(request: ClientRequest, handler: ClientHandlerType, *, he
         raise ExpiredDeadlineError(-left)
     if header is not None:
         request.headers[header] = format_remaining(left)
+    return await bounded(handler(request), left)
+
+
+async def bounded(work: Awaitable[T], left: float | None) -> T:
+    """What comes of `work`, which has `left` seconds (None: any time); ExpiredDeadlineError when they have passed."""
+    if left is None:
+        return await work
     try:
         async with asyncio.timeout(left) as timeout:
-            return await handler(request)
+            return await work
     except TimeoutError as error:
         if not timeout.expired():
             raise
-        late = -(remaining() or 0.0)
-        raise ExpiredDeadlineError(max(0.0, late)) from error
+        raise expired_error() from error
+
+
+def expired_error() -> ExpiredDeadlineError:
+    """What is raised at the deadline."""
+    return ExpiredDeadlineError(max(0.0, -(remaining() or 0.0)))

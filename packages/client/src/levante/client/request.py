@@ -1,7 +1,6 @@
 """One request, ready to be sent: its URL and head checked before anything is dialled, its automatic header fields,
 its body and how that is framed. `ClientRequest` is what middlewares see and may change. No I/O."""
 
-import copy
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -154,8 +153,7 @@ class ClientRequest:
         proxies: ProxyRules | None = None,
     ) -> None:
         self.method = method
-        self.original_url = url
-        self.url = url.with_fragment(None) if url.raw_fragment else url
+        self._go_to(url)
         self.session = session
         self.headers = headers
         self.skip_auto_headers = skip_auto_headers
@@ -236,10 +234,30 @@ class ClientRequest:
         """The fields that leave with the request: `headers`, and for a proxy what only it may see."""
         return self.headers if self.proxies is None else headers_beyond(self.headers, self.via)
 
-    def with_headers(self, headers: CIMultiDict[str]) -> "ClientRequest":
-        """The same request with other header fields."""
-        other = copy.copy(self)
-        other.headers = headers
+    def variant(self, *, url: URL | None = None, headers: CIMultiDict[str] | None = None) -> "ClientRequest":
+        """The same request with another URL or other header fields. Of this very class: what a subclass adds stays
+        behind."""
+        other = ClientRequest.__new__(ClientRequest)
+        other.method = self.method
+        other.session = self.session
+        other.headers = self.headers if headers is None else headers
+        other.skip_auto_headers = self.skip_auto_headers
+        other.chunked = self.chunked
+        other.compress = self.compress
+        other.expect100 = self.expect100
+        other.ssl = self.ssl
+        other.server_hostname = self.server_hostname
+        other.timeout = self.timeout
+        other.version = self.version
+        other.proxies = self.proxies
+        other.via = self.via
+        other.body = self.body
+        other.length = self.length
+        other._key = self._key  # noqa: SLF001 - of this class
+        if url is None:
+            other.original_url, other.url = self.original_url, self.url
+        else:
+            other._go_to(url)  # noqa: SLF001 - of this class
         return other
 
     async def update_body(self, body: object) -> None:
@@ -251,6 +269,10 @@ class ClientRequest:
         if self.compress:
             self.headers.popall(hdrs.CONTENT_ENCODING, None)
         self._set_body(body)
+
+    def _go_to(self, url: URL) -> None:
+        self.original_url = url
+        self.url = url.with_fragment(None) if url.raw_fragment else url
 
     def _set_body(self, body: object) -> None:
         self.body = None if body is None else as_payload(body)

@@ -1,10 +1,13 @@
 """The coroutine of a request: by its plan where it has one (plans.py), else the long way (requesting.py). By a plan,
 one frame does all there is to do: take a connection, send, wait, make the response, and judge it."""
 
+from levante.http import ClientExchange, ExchangeTimeout
+from levante.http.deadlines import current_deadline, remaining
 from levante.http.fieldnames import SET_COOKIE
 
 from .connector import BaseConnector, Lease
-from .options import Arguments, Defaults, RequestOptions, StrOrURL
+from .options import Arguments, RequestOptions, StrOrURL
+from .outgoingdeadline import bounded, expired_error
 from .plans import Plan, Plans
 from .redirects import REDIRECT_STATUSES
 from .requesting import Begun, judge, perform
@@ -25,39 +28,61 @@ async def request(
     """Make one request; see ClientSession.request."""
     if connector is None:
         raise _closed_error()
-    plan = plans.find(method, url, options, connector)
-    body = b"" if plan is None or not options else plans.body(options)
-    if plan is None or (options and not 0 < len(body) <= INLINE_BODY):
+    left = None if current_deadline.get() is None else remaining()
+    plan = plans.find(method, url, options, connector, left)
+    body = plans.body(options) if plan is not None and plan.basis.carries else b""
+    if plan is None or (plan.basis.carries and not 0 < len(body) <= INLINE_BODY):
         return await perform(plans.defaults, connector, method, url, Arguments(**options))
-    timeout, sending = plan.request.timeout, plan.sending
+    timeout = (options.get("timeout") or plan.request.timeout) if options else plan.request.timeout
     since, total, fresh = plans.time(), timeout.total, False
-    lease = connector.take(plan.key, since)
+    hurried = left is not None and (total is None or left < total)
+    limit = left if hurried else total
+    lease = connector.take(plan.basis.key, since)
     while True:
         if lease is None:
-            lease, total = await _wait_for_lease(plan, connector, plans.defaults, since=since, fresh=fresh)
+            work = _wait_for_lease(plan, plans, connector, timeout, since=since, fresh=fresh)
+            lease = await bounded(work, left if left is None else since + left - plans.time())
+            limit = limit if limit is None else max(since + limit - plans.time(), _LEAST_TIME)
         try:
-            exchange = lease.connection.ask(plan.head, body, timeout.sock_read, total)
+            exchange = lease.connection.ask(plan.head, body, timeout.sock_read, limit)
             waiter = exchange.answer()
             if waiter is not None:
                 await waiter
-            sent = Sent(len(body), unlisted=True) if options else _NOTHING_SENT
-            response = make_response(plan.request, exchange, lease, sent, sending)
+            if hurried:
+                _grant_total(exchange, None if total is None else since + total - plans.time())
+            sent = Sent(len(body), unlisted=True) if plan.basis.carries else _NOTHING_SENT
+            response = make_response(plan.request, exchange, lease, sent, plan.basis.sending)
             break
         except BaseException as exc:
             lease.abort()
+            if hurried and isinstance(exc, ExchangeTimeout) and exc.phase == "total":
+                raise expired_error() from exc
             if not _is_repeatable(exc, plan, lease, fresh=fresh):
                 raise
             lease, fresh = None, True
     if response.status in REDIRECT_STATUSES:
-        arguments = Arguments(data=plan.payload(body)) if options else Arguments()
-        begun = Begun(response, since)
-        return await perform(plans.defaults, connector, method, url, arguments, begun=begun)
+        arguments = Arguments(**options)
+        if plan.basis.carries:
+            arguments.data, arguments.json = plan.payload(body), None
+        return await perform(plans.defaults, connector, method, url, arguments, begun=Begun(response, since))
     if exchange.final_head().seen & SET_COOKIE:
         cookies = response.set_cookie_fields()
         plans.defaults.cookie_jar.update_cookies_from_headers(cookies, response.url)
-    if plans.defaults.raise_for_status is not False:
-        await judge(response, plans.defaults.raise_for_status)
+    verdict = options.get("raise_for_status") if options else None
+    if verdict is None:
+        verdict = plans.defaults.raise_for_status
+    if verdict is not False:
+        await judge(response, verdict)
     return response
+
+
+def _grant_total(exchange: ClientExchange, seconds: float | None) -> None:
+    """Let an exchange whose head came in time have the rest of its total timeout for the body. Raises what ended it at
+    that very moment."""
+    if isinstance(exchange.error, ExchangeTimeout):
+        raise exchange.error
+    if not exchange.done():
+        exchange.expire_in(seconds if seconds is None else max(seconds, _LEAST_TIME))
 
 
 def _is_repeatable(exc: BaseException, plan: Plan, lease: Lease, *, fresh: bool) -> bool:
@@ -69,27 +94,25 @@ def _is_repeatable(exc: BaseException, plan: Plan, lease: Lease, *, fresh: bool)
     if error is exc:
         return False
     error.__cause__ = exc
-    if fresh or not may_repeat(plan.request, error, lease, plan.sending):
+    if fresh or not may_repeat(plan.request, error, lease, plan.basis.sending):
         raise error
     return True
 
 
 async def _wait_for_lease(
-    plan: Plan, connector: BaseConnector, defaults: Defaults, *, since: float, fresh: bool
-) -> tuple[Lease, float | None]:
-    """A connection that is dialled or waited for, and the seconds that are left of the total timeout."""
+    plan: Plan, plans: Plans, connector: BaseConnector, timeout: ClientTimeout, *, since: float, fresh: bool
+) -> Lease:
+    """A connection that is dialled or waited for, within the total timeout."""
     if connector.closed and not fresh:
         raise _closed_error()
-    timeout: ClientTimeout = plan.request.timeout
-    deadline = defaults.deadlines.start(timeout, since=since)
-    if deadline is None or timeout.total is None:
-        return await connector.acquire(plan.key, timeout, fresh=fresh), None
+    deadline = plans.defaults.deadlines.start(timeout, since=since)
+    if deadline is None:
+        return await connector.acquire(plan.basis.key, timeout, fresh=fresh)
     try:
         with deadline:
-            lease = await connector.acquire(plan.key, timeout, fresh=fresh)
+            return await connector.acquire(plan.basis.key, timeout, fresh=fresh)
     finally:
         deadline.cancel()
-    return lease, max(since + timeout.total - connector.loop.time(), _LEAST_TIME)
 
 
 def _closed_error() -> RuntimeError:

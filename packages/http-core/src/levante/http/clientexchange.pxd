@@ -34,7 +34,7 @@ cdef class ClientExchange:
     cpdef send_prepared(self, PreparedRequest request, object body=*)
     cpdef answer(self)
     cpdef ResponseHead final_head(self)
-    cpdef expire_in(self, double seconds)
+    cpdef expire_in(self, object seconds)
     cpdef bint done(self) except -1
     cpdef take_head(self, ResponseHead head)
     cpdef fail(self, object error)

@@ -186,9 +186,11 @@ class ClientExchange:
             raise self.error or PeerDisconnected("the connection is gone")
         return self.head
 
-    def expire_in(self, seconds: float) -> None:
-        """Fail with ExchangeTimeout if the response is not complete in `seconds`, whether or not anybody reads it."""
-        self.expires = now() + seconds
+    def expire_in(self, seconds: float | None) -> None:
+        """Fail with ExchangeTimeout if the response is not complete in `seconds`, whether or not anybody reads it. None
+        takes back what was said before.
+        """
+        self.expires = 0.0 if seconds is None else now() + seconds
         self.connection.watch_reading(self)
 
     def done(self) -> bool:

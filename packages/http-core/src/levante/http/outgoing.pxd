@@ -19,16 +19,23 @@ cdef int _DATE
 cdef int _SERVER
 cdef int _HOST
 cdef int _FRAMING
+cdef int _NO_ADDITION
 cdef int _EXPECT
 cdef object _VERSION_10
 cdef object _VERSION_11
 
 cdef class PreparedRequest:
     cdef public object method
-    cdef public str start
+    cdef public str line
+    cdef public str fields
     cdef public FieldBlock block
     cdef public bint plain
     cdef public bytes whole
+
+    @cython.locals(line=str)
+    cpdef PreparedRequest with_target(self, target)
+    @cython.locals(more=FieldBlock, text=str)
+    cpdef PreparedRequest with_fields(self, fields, Py_ssize_t place)
 
 cdef class Outgoing:
     cdef public bint keep_alive

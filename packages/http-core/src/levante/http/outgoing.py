@@ -12,12 +12,14 @@ from .errors import LocalProtocolError
 from .heads import Head
 from .versions import HttpVersion, HttpVersion10, HttpVersion11
 from .writers import (
+    SEEN_CONNECTION,
     SEEN_CONTENT_LENGTH,
     SEEN_DATE,
     SEEN_EXPECT,
     SEEN_HOST,
     SEEN_SERVER,
     SEEN_TRANSFER_ENCODING,
+    SEEN_UPGRADE,
     FieldBlock,
     Headers,
     chunk,
@@ -57,26 +59,43 @@ _SERVER = SEEN_SERVER
 _HOST = SEEN_HOST
 _EXPECT = SEEN_EXPECT
 _FRAMING = SEEN_CONTENT_LENGTH | SEEN_TRANSFER_ENCODING
+_NO_ADDITION = _FRAMING | SEEN_CONNECTION | SEEN_HOST | SEEN_UPGRADE | SEEN_EXPECT
 _VERSION_10 = HttpVersion10
 _VERSION_11 = HttpVersion11
 
 
 class PreparedRequest:
     """The head of a request, checked and assembled once and sent as often as wanted; only the framing of a body is
-    added then. Made by `prepare_request()`.
+    added then. Made by `prepare_request()`; others like it by its methods, which check no more than what is new.
     """
 
-    __slots__ = ("block", "method", "plain", "start", "whole")
+    __slots__ = ("block", "fields", "line", "method", "plain", "whole")
 
-    def __init__(self, method: str, start: str, block: FieldBlock, *, plain: bool) -> None:
+    def __init__(self, method: str, line: str, fields: str, block: FieldBlock, *, plain: bool) -> None:
         self.method = method
-        self.start = start  # the request line and the fields
-        self.block = block
+        self.line = line
+        self.fields = fields
+        self.block = block  # what the fields mean
         self.plain = plain
         self.whole = b""  # the head without framing, once it has been sent
 
     def __repr__(self) -> str:
-        return f"<PreparedRequest {self.start.partition(' HTTP/')[0]}>"
+        return f"<PreparedRequest {self.line.partition(' HTTP/')[0]}>"
+
+    def with_target(self, target: str) -> "PreparedRequest":
+        """The same request of another target. IllegalCharacter as from request_line()."""
+        line = request_line(self.method, target, 0 if self.plain else 1)
+        return PreparedRequest(self.method, line, self.fields, self.block, plain=self.plain)
+
+    def with_fields(self, fields: Headers, place: int) -> "PreparedRequest":
+        """The same request with more fields, which begin `place` characters behind its line. IllegalCharacter as from
+        field_block(), LocalProtocolError for fields that frame or route the request: they belong to what is prepared.
+        """
+        more = field_block(fields)
+        if more.seen & _NO_ADDITION:
+            raise LocalProtocolError("a field that frames or routes a request cannot be added to a prepared head")
+        text = self.fields[:place] + more.text + self.fields[place:]
+        return PreparedRequest(self.method, self.line, text, self.block, plain=self.plain)
 
 
 class Outgoing:
@@ -206,9 +225,9 @@ class Outgoing:
         self.keep_alive = not block.close and (block.keep_alive or not plain)
         self._our = _BODY
         if framing:
-            return encode((request.start, framing, "\r\n"))
+            return encode((request.line, request.fields, framing, "\r\n"))
         if not request.whole:
-            request.whole = encode((request.start, "\r\n"))
+            request.whole = encode((request.line, request.fields, "\r\n"))
         return request.whole
 
     def send_data(self, data: bytes) -> bytes:
@@ -326,7 +345,7 @@ def prepare_request(
     block = field_block(headers)
     if not block.seen & _HOST:
         raise LocalProtocolError("no Host among the headers; HTTP/1.1 demands one")
-    return PreparedRequest(method, line + block.text, block, plain=plain)
+    return PreparedRequest(method, line, block.text, block, plain=plain)
 
 
 def _check_plain_request(block: FieldBlock, length: int) -> None:
