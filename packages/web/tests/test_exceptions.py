@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from yarl import URL
 
@@ -116,3 +118,27 @@ def test_the_class_for_a_status() -> None:
     assert exception_for_status(431) is web.HTTPRequestHeaderFieldsTooLarge
     assert exception_for_status(499) is web.HTTPBadRequest
     assert exception_for_status(599) is web.HTTPInternalServerError
+
+
+@pytest.mark.parametrize(
+    ("location", "sent"),
+    [
+        (URL.build(path="//evil.example/x", encoded=True), "/evil.example/x"),
+        (URL.build(path="//evil.example/x", encoded=True).with_query(a="b"), "/evil.example/x?a=b"),
+        ("////evil.example", "/evil.example"),
+        (URL("//cdn.example/x"), "//cdn.example/x"),
+        ("file:////x", "file:////x"),
+    ],
+)
+def test_no_path_is_a_host(location: str | URL, sent: str) -> None:
+    exc = web.HTTPFound(location)
+    assert (exc.headers["Location"], str(exc.location)) == (sent, sent)
+
+
+async def test_a_redirect_to_the_same_path_stays_here(serve: Any) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        raise web.HTTPFound(request.rel_url.update_query(lang="en"))
+
+    served = await serve(handler)
+    for target in ("//evil.example/x", "///evil.example/x"):
+        assert (await served.get(target)).headers["Location"] == "/evil.example/x?lang=en"

@@ -15,6 +15,8 @@ from typing import Unpack
 
 from yarl import URL
 
+from levante.http.target import local_path
+
 from .http_exception import ExceptionFields, HTTPException, refuse_line_breaks
 
 
@@ -62,7 +64,7 @@ class HTTPPartialContent(HTTPSuccessful):
 
 class HTTPMove(HTTPRedirection):
     """Base of the redirects: `location` is a str or a `yarl.URL`, sent as the Location header. ValueError when it is
-    empty.
+    empty. A path that begins with two slashes, as that of the request may, gets one: browsers would find a host in it.
     """
 
     def __init__(
@@ -75,6 +77,9 @@ class HTTPMove(HTTPRedirection):
         refuse_line_breaks("location", str(location))
         super().__init__(**fields)
         self._location = URL(location)
+        text = str(self._location)
+        if text.startswith("///"):  # `//host/path` is the way to name a host; this is how URLs write `//path`
+            self._location = URL(local_path(text), encoded=True)
         self.headers["Location"] = str(self._location)
 
     @property
