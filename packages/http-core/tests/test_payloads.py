@@ -2,6 +2,7 @@
 
 import io
 import json
+from contextlib import aclosing
 
 import pytest
 from multidict import CIMultiDict
@@ -13,6 +14,7 @@ from levante.http import (
     Order,
     Payload,
     PayloadRegistry,
+    PayloadWriter,
     StringIOPayload,
     StringPayload,
     get_payload,
@@ -208,3 +210,50 @@ def test_headers_are_copied() -> None:
     payload = get_payload(b"", headers=headers)
     payload.headers["X-A"] = "2"
     assert headers["X-A"] == "1"
+
+
+class Countdown(Payload):
+    """A payload as aiohttp's users write them: with `write` and `decode` alone."""
+
+    ended = False
+
+    async def write(self, writer: PayloadWriter) -> None:
+        try:
+            for number in range(self.value, 0, -1):
+                await writer.write(b"%d" % number)
+            await writer.write(b"")
+        finally:
+            self.ended = True
+        if self.value > 5:
+            raise ValueError("a long way down")
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        raise TypeError("not before it was counted")
+
+
+@pytest.mark.parity("C31")
+async def test_a_payload_that_only_knows_how_to_write() -> None:
+    assert await written(Countdown(3)) == b"321"
+    assert await written(Countdown(3), 2) == b"32"
+    assert await Countdown(4).as_bytes() == b"4321"
+    assert [piece async for piece in Countdown(2).chunks()] == [b"2", b"1"]
+    with pytest.raises(ValueError, match="long way"):
+        await Countdown(6).as_bytes()
+
+
+@pytest.mark.parity("C31")
+async def test_a_write_that_nobody_takes_on_is_ended() -> None:
+    payload = Countdown(5)
+    async with aclosing(payload.chunks()) as chunks:
+        assert await anext(chunks) == b"5"
+        assert not payload.ended
+    assert payload.ended
+
+
+async def test_a_payload_has_chunks_or_write() -> None:
+    class Nothing(Payload):
+        def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+            return ""
+
+    with pytest.raises(TypeError, match="Nothing has neither"):
+        await Nothing(1).as_bytes()

@@ -366,3 +366,29 @@ async def test_a_response_is_for_one_request(serve: Any, caplog: pytest.LogCaptu
     assert (await served.get("/")).body == b"once"
     assert (await served.get("/")).status == 500
     assert "was already used for another request" in caplog.text
+
+
+@pytest.mark.parity("S31")
+def test_text_is_text() -> None:
+    response = web.Response(text="x")
+    with pytest.raises(TypeError, match="bytes go into body"):
+        response.text = b"y"  # type: ignore[assignment]
+    assert response.text == "x"
+    for more in ({}, {"content_type": "text/html"}):
+        with pytest.raises(TypeError, match="bytes go into body"):
+            web.Response(text=b"y", **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parity("S29", "S31")
+async def test_the_length_of_a_body_that_only_the_handler_knows(serve: Any) -> None:
+    async def pieces() -> Any:
+        yield b"one"
+        yield b"two"
+
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(body=pieces(), headers={"Content-Length": "6"})
+
+    answer = await (await serve(handler)).get("/")
+    assert (answer.headers.get("Content-Length"), answer.headers.get("Transfer-Encoding")) == ("6", None)
+    assert answer.body == b"onetwo"
+    assert web.Response(body=b"known", headers={"Content-Length": "6"}).content_length == 5

@@ -90,3 +90,22 @@ async def test_cookies_are_sent_and_then_fixed(serve: Any) -> None:
 
     answer = await (await serve(handler)).get("/")
     assert answer.headers.getall("Set-Cookie") == ["a=1; Path=/", "b=2; Path=/; HttpOnly"]
+
+
+@pytest.mark.parity("S34")
+async def test_text_can_be_put_among_the_cookies(serve: Any) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        response = web.Response()
+        response.cookies["plain"] = "1"
+        response.set_cookie("full", "2")
+        assert str(response.cookies) == "Set-Cookie: plain=1\r\nSet-Cookie: full=2; Path=/"
+        return response
+
+    served = await serve(handler)
+    assert (await served.get("/")).headers.getall("Set-Cookie") == ["plain=1", "full=2; Path=/"]
+    cookies = web.Response().cookies
+    with pytest.raises(ValueError, match="cookie"):
+        cookies["a"] = "b; c"
+    with pytest.raises(TypeError, match="SetCookie"):
+        cookies["a"] = 5  # type: ignore[assignment]
+    assert cookies == {}

@@ -3,6 +3,7 @@ its type. A payload knows its type and, where it can, its size, and writes itsel
 write(bytes)`; headers are checked for control characters when it is made and again when they are sent, for they
 can be changed in between."""
 
+import asyncio
 import enum
 import mimetypes
 from abc import ABC, abstractmethod
@@ -130,10 +131,25 @@ class Payload(ABC):
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """The content as text, where it can be had without waiting; TypeError where not."""
 
-    @abstractmethod
-    def chunks(self) -> AsyncGenerator[bytes, None]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The content from its beginning, piece by piece. RuntimeError where it was sent already and cannot be
-        again."""
+        again.
+
+        Subclasses say how, or have a `write` of their own, as those of aiohttp do: what that writes are the pieces.
+        """
+        if type(self).write is Payload.write:
+            raise TypeError(f"{type(self).__name__} has neither chunks() nor write(); one of them must be defined")
+        handed = _Handed()
+        writing = asyncio.ensure_future(self.write(handed))
+        writing.add_done_callback(handed.end)
+        try:
+            while (piece := await handed.pieces.get()) is not None:
+                yield piece
+                handed.pieces.task_done()
+            await writing
+        finally:
+            writing.cancel()
+            await asyncio.wait({writing})
 
     async def write(self, writer: PayloadWriter) -> None:
         """Write the whole content."""
@@ -166,6 +182,21 @@ class Payload(ABC):
             if not is_token(name):
                 raise ValueError(f"payload header name {name!r} is not a token")
             refuse_controls(value, what=f"payload header {name!r} with value")
+
+
+class _Handed:
+    """A writer whose pieces another task takes, one at a time: `write` returns when it has come back for the next."""
+
+    def __init__(self) -> None:
+        self.pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def write(self, data: bytes, /) -> None:
+        if data:
+            self.pieces.put_nowait(bytes(data))
+            await self.pieces.join()
+
+    def end(self, _: "asyncio.Future[None]") -> None:
+        self.pieces.put_nowait(None)
 
 
 PayloadFactory = Callable[..., Payload]

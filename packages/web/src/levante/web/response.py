@@ -66,12 +66,12 @@ class Response(StreamResponse):
             raise ValueError("body and text are both given; a response has one body")
         if text is not None and headers is None and content_type is None and charset is None:
             self._initial = TEXT_FIELDS
-            self._body = text.encode()
+            self._body = _encoded(text, DEFAULT_CHARSET)
             return
         self._choose_type(content_type, charset, is_text=text is not None)
         if text is not None:
             declared = charset if self._headers is None else self.charset
-            self._body = text.encode(declared or DEFAULT_CHARSET)
+            self._body = _encoded(text, declared or DEFAULT_CHARSET)
         elif body is not None:
             self.body = body
 
@@ -107,14 +107,16 @@ class Response(StreamResponse):
     @body.setter
     def body(self, body: Any) -> None:  # Any: as in the constructor
         self._check_changeable("body")
-        if self._headers is not None:
-            self._headers.pop("Content-Length", None)
         if body is None or isinstance(body, bytes):
             self._body = body
         elif isinstance(body, bytearray | memoryview):
             self._body = bytes(body)
         else:
             self._body = self._as_payload(body)
+            if self._body.size is None:
+                return  # who gives a Content-Length knows better
+        if self._headers is not None:
+            self._headers.pop("Content-Length", None)
 
     def _as_payload(self, body: Any) -> Payload:
         try:
@@ -139,11 +141,12 @@ class Response(StreamResponse):
         if text is None:
             self.body = None
             return
+        encoded = _encoded(text, self.charset or DEFAULT_CHARSET)
         if "Content-Type" not in self.headers or self.content_type == "application/octet-stream":
             self.content_type = "text/plain"
         if self.charset is None:
             self.charset = DEFAULT_CHARSET
-        self.body = text.encode(self.charset or DEFAULT_CHARSET)
+        self.body = encoded
 
     @property
     def content_length(self) -> int | None:
@@ -278,6 +281,13 @@ class Response(StreamResponse):
         exchange.respond(status, self._reason, headers, body)
         self._exchange = exchange
         self._finished = True
+
+
+def _encoded(text: str, charset: str) -> bytes:
+    try:
+        return text.encode(charset)
+    except AttributeError as exc:
+        raise TypeError(f"text is a str, bytes go into body; got {type(text).__name__}") from exc
 
 
 @lru_cache(maxsize=MAX_TYPES)

@@ -12,10 +12,27 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """An Expires in the past, which deletes a cookie."""
 
 
+class ResponseCookies(dict[str, SetCookie]):
+    """The cookies of a response by name. A `str` that is put in becomes a cookie without attributes; its text is what
+    is sent.
+    """
+
+    def __setitem__(self, name: str, cookie: SetCookie | str) -> None:
+        if isinstance(cookie, str):
+            cookie = SetCookie(name, cookie)
+        elif not isinstance(cookie, SetCookie):
+            raise TypeError(f"a cookie is a str or a SetCookie; got {cookie!r}")
+        cookie.header()
+        super().__setitem__(name, cookie)
+
+    def __str__(self) -> str:
+        return "\r\n".join(f"Set-Cookie: {cookie.header()}" for cookie in self.values())
+
+
 class CookieMixin:
     """`cookies`, `set_cookie` and `del_cookie`."""
 
-    _cookies: dict[str, SetCookie] | None
+    _cookies: ResponseCookies | None
     __slots__ = ()  # the classes that mix this in have the slot
 
     def _check_changeable(self, what: str) -> None:
@@ -24,10 +41,10 @@ class CookieMixin:
         """
 
     @property
-    def cookies(self) -> dict[str, SetCookie]:
-        """The cookies to be set, by name."""
+    def cookies(self) -> ResponseCookies:
+        """The cookies to be set, by name; ValueError for one that could be misread."""
         if self._cookies is None:
-            self._cookies = {}  # type: ignore[misc]  # the slot is in the classes that mix this in
+            self._cookies = ResponseCookies()  # type: ignore[misc]  # the slot is in the classes that mix this in
         return self._cookies
 
     def set_cookie(
@@ -82,7 +99,6 @@ class CookieMixin:
             if old.expires == EPOCH:
                 changes.setdefault("expires", None)
             cookie = replace(old, value=value, path=path, **changes)
-        cookie.header()
         self.cookies[name] = cookie
 
     def del_cookie(
