@@ -296,3 +296,23 @@ async def test_a_clone_is_the_same_request_to_its_response(serve: Any) -> None:
     answer = await served.request("POST", "/form", [("Content-Type", "multipart/form-data; boundary=x")], body)
     assert (answer.status, answer.headers["X-Hook"], answer.text) == (200, "https", "2000")
     assert files[0].closed
+
+
+@pytest.mark.parametrize("what", ["text", "urlencoded", "multipart"])
+@pytest.mark.parametrize("first", ["copy", "original"])
+async def test_what_one_copy_reads_is_there_for_all(serve: Any, what: str, first: str) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        copy = request.clone(client_max_size=10_000)
+        texts = []
+        for each in (copy, request) if first == "copy" else (request, copy):
+            assert each.kept_body == (b"a=b" if texts and what != "multipart" else None)
+            texts.append(await each.text() if what == "text" else str((await each.post())["a"]))
+        return web.Response(text=" ".join(texts))
+
+    served = await serve(handler)
+    kind, body = "application/x-www-form-urlencoded", b"a=b"
+    if what == "multipart":
+        kind = "multipart/form-data; boundary=x"
+        body = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n'
+    answer = await served.request("POST", "/", [("Content-Type", kind)], body)
+    assert (answer.status, answer.text) == (200, "a=b a=b" if what == "text" else "b b")

@@ -32,7 +32,7 @@ aiohttp: 1 MiB.
 
 JSON = "application/json"
 
-INHERITED = ("scheme", "host", "remote", "headers", "raw_headers", "content", "id")
+INHERITED = ("scheme", "host", "remote", "headers", "raw_headers", "content", "id", "read")
 """What a clone takes over, if it was known already; the rest follows from it."""
 
 
@@ -116,7 +116,8 @@ class BaseRequest(RequestConnection):
     @property
     def kept_body(self) -> bytes | None:
         """The whole body once `read` has read it."""
-        return self._body
+        read: dict[str, bytes] = self._cache.get("read", {})
+        return read.get("body") if self._body is None else self._body
 
     async def read(self) -> bytes:
         """The whole body, decoded, kept for the next call.
@@ -125,7 +126,13 @@ class BaseRequest(RequestConnection):
         RemoteProtocolError for a malformed body, PeerDisconnected when the client went away.
         """
         if self._body is None:
-            self._body = await read_body(self, limit=self._client_max_size)
+            read = self._cache.get("read")
+            if read is None:
+                self._body = await read_body(self, limit=self._client_max_size)
+            else:
+                if "body" not in read:
+                    read["body"] = await read_body(self, limit=self._client_max_size)
+                self._body = read["body"]
         return self._body
 
     async def text(self) -> str:
@@ -161,8 +168,12 @@ class BaseRequest(RequestConnection):
         part.
         """
         if self._form is None:
+            self._form = self._cache.get("read", {}).get("form")
+        if self._form is None:
             fields = await read_form(self)
             self._form = MultiDictProxy(fields)
+            if "read" in self._cache:
+                self._cache["read"]["form"] = self._form
             if files := open_files(fields):
                 if self.files is None:
                     self.files = []
@@ -194,14 +205,15 @@ class BaseRequest(RequestConnection):
     ) -> Self:
         """A copy with something replaced: how middlewares apply what trusted proxies say, or another body limit.
 
-        The state is copied shallowly; hooks and open files belong to all copies. Raises RuntimeError once a body has
-        been read.
+        The state is copied shallowly; hooks and open files belong to all copies, as does a body, or a form, that one of
+        them reads from now on. Raises RuntimeError once this one has read it.
         """
         if self._body or self._form:
             raise RuntimeError("a request cannot be cloned after its body was read: the copy could not read it again")
         copy = self._copy(self._client_max_size if client_max_size is None else client_max_size)
         _ = self.content  # if it is decoded on the way, then by one decoder for both
         _ = self.id  # one for both, whoever asks first
+        self._cache.setdefault("read", {})
         facts = {name: self._cache[name] for name in INHERITED if name in self._cache}
         if headers is not None:
             replaced = CIMultiDictProxy(CIMultiDict(headers))
