@@ -177,8 +177,8 @@ def id_claims(url: str, query: dict[str, str], access: str) -> dict[str, Any]:
     return {name: value for name, value in claims.items() if value is not None}
 
 
-def signed(claims: dict[str, Any], key: RSAKey, wrong: str) -> str:
-    """The ID token; signed wrongly, if it is to be."""
+def signed(claims: dict[str, Any], key: RSAKey, wrong: str, **more: str) -> str:
+    """A token, with `more` in its header; signed wrongly, if it is to be."""
     if wrong == "garbage":
         return "x.y.z"
     if wrong == "alg-none":
@@ -187,7 +187,7 @@ def signed(claims: dict[str, Any], key: RSAKey, wrong: str) -> str:
         head = f"{encoded({'alg': 'HS256', 'kid': key.kid})}.{encoded(claims)}"
         mac = hmac.new(key.as_pem(private=False), head.encode(), hashlib.sha256).digest()
         return f"{head}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
-    header: dict[str, Any] = {"alg": ALGORITHM, "kid": key.kid}
+    header: dict[str, Any] = {"alg": ALGORITHM, "kid": key.kid, **more}
     if wrong == "alg-rs512":
         header["alg"] = "RS512"
     if wrong == "no-kid":
@@ -202,6 +202,55 @@ def signed(claims: dict[str, Any], key: RSAKey, wrong: str) -> str:
 
 def encoded(data: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(data).encode()).rstrip(b"=").decode()
+
+
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+WRONG_LOGOUTS: dict[str, dict[str, Any]] = {
+    "other-issuer": {"iss": "https://id.evil.test"},
+    "other-audience": {"aud": "billing"},
+    "more-audiences": {"aud": [CLIENT, "billing"]},
+    "old": {"iat": time.time() - 3600},
+    "from-tomorrow": {"iat": time.time() + 86400},
+    "without-iat": {"iat": None},
+    "expired": {"exp": time.time() - 3600},
+    "odd-exp": {"exp": "soon"},
+    "no-events": {"events": None},
+    "other-event": {"events": {"https://id.test/event": {}}},
+    "odd-event": {"events": {LOGOUT_EVENT: None}},
+    "list-of-events": {"events": [LOGOUT_EVENT]},
+    "nonce": {"nonce": "n"},
+    "no-id": {"jti": None},
+    "empty-id": {"jti": ""},
+    "number-as-id": {"jti": 7},
+    "endless-id": {"jti": "x" * 256},
+    "nobody": {"sub": None},
+    "empty-subject": {"sub": ""},
+    "odd-subject": {"sub": 7},
+    "odd-sid": {"sid": []},
+    "only-sid": {"sub": None, "sid": "s1"},
+    "both": {"sid": "s1"},
+    "without-exp": {"exp": None},
+}
+
+
+async def logout_token(request: web.Request) -> web.Response:
+    """A logout token for the shop; `how` says what is wrong with it."""
+    url, _, issuer = issuer_of(request)
+    how = request.query.get("how", "")
+    now = int(time.time())
+    claims: dict[str, Any] = {
+        "iss": url,
+        "aud": CLIENT,
+        "sub": request.query.get("sub", "ann"),
+        "iat": now,
+        "exp": now + 120,
+        "jti": secrets.token_urlsafe(8),
+        "events": {LOGOUT_EVENT: {}},
+    }
+    claims |= WRONG_LOGOUTS.get(how, {})
+    claims = {name: value for name, value in claims.items() if value is not None}
+    typ = {"typ": how.removeprefix("typ-")} if how.startswith("typ-") else {}
+    return web.Response(text=signed(claims, issuer.key, how, **typ))
 
 
 async def keys(request: web.Request) -> web.StreamResponse:
@@ -248,6 +297,7 @@ def make() -> web.Application:
     app.router.add_get("/{issuer}/keys", keys)
     app.router.add_post("/{issuer}/rotate", rotate)
     app.router.add_get("/{issuer}/userinfo", userinfo)
+    app.router.add_get("/{issuer}/logout-token", logout_token)
     app.router.add_get("/{issuer}/facts", facts)
     return app
 

@@ -14,9 +14,9 @@ from servers import running
 from yarl import URL
 
 from levante.client import ClientSession
-from levante.sessions import generate_key
+from levante.sessions import generate_key, get_session
 from levante.sessions.oidc import OAuth2Login
-from levante.web import AppRunner, TCPSite
+from levante.web import AppRunner, Response, TCPSite
 
 ROOT = Path(__file__).parents[3]
 GUIDES = ROOT / "docs" / "how-to"
@@ -202,6 +202,34 @@ async def test_a_provider(environment, visit):
                 assert (answer.status, answer.headers["Location"]) == (303, target)
             assert isinstance(names["code_host"](client), OAuth2Login)
         assert (await visitor.get("/login/callback?state=x")).status == 400
+
+
+@pytest.mark.parity("L14")
+async def test_a_provider_that_tells_of_logouts(environment, visit):
+    port = free_port()
+    command = [sys.executable, str(SUPPORT / "oidc_provider.py"), str(port)]
+    with running(command, cwd=SUPPORT, port=port):
+        issuer = f"http://127.0.0.1:{port}/good-told"
+        environment.setenv("OIDC_ISSUER", issuer)
+        names = page("log-users-in.md")
+        app = names["make_shop_that_hears_of_logouts"]()
+        app.router.add_get("/who", who)
+        visitor = await visit(app)
+        async with ClientSession() as client:
+            location = (await visitor.get("/login?next=/who")).headers["Location"]
+            async with client.get(URL(location, encoded=True), allow_redirects=False) as answer:
+                back = URL(answer.headers["Location"])
+            assert (await visitor.get(back.raw_path_qs)).status == 303
+            assert (await visitor.get("/who")).text == f"ann@{issuer}"
+            async with client.get(f"{issuer}/logout-token") as answer:
+                form = {"logout_token": await answer.text()}
+            provider = type(visitor)(visitor.port)
+            assert [(await provider.post("/login/ended", form=form)).status for _ in range(2)] == [200, 400]
+        assert (await visitor.get("/who")).text == "None"
+
+
+async def who(request):
+    return Response(text=str((await get_session(request)).user))
 
 
 @pytest.mark.parity("L20")

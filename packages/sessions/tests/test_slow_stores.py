@@ -1,5 +1,5 @@
-"""A Redis and a memcached that answer, and each time two seconds late (hardening X18): no request waits for that, none is
-somebody else's or a stranger's, and when they are quick again everybody is who he was."""
+"""A Redis and a memcached that answer, and each time two seconds late (hardening X18): no request waits for that, none
+is somebody else's or a stranger's, and when they are quick again everybody is who he was."""
 
 import asyncio
 import json

@@ -14,19 +14,24 @@ async def callback(request):
     raise web.HTTPSeeOther(done.next_page)
 """
 
-from .errors import LoginRefused, ProviderFault
+from .backchannel import BackChannelLogout
+from .errors import LoginRefused, LogoutRefused, ProviderFault
 from .fetching import Answer, HttpClient
 from .login import CodeLogin, Login
+from .logouttoken import LogoutNotice
 from .oauth2 import OAuth2Login
 from .openid import OpenIdLogin
 from .provider import Provider
 
 __all__ = [
     "Answer",
+    "BackChannelLogout",
     "CodeLogin",
     "HttpClient",
     "Login",
     "LoginRefused",
+    "LogoutNotice",
+    "LogoutRefused",
     "OAuth2Login",
     "OpenIdLogin",
     "Provider",

@@ -1,11 +1,13 @@
-"""What can go wrong with a login at a provider, split by whose fault it is. Both are HTTP exceptions, so that the
+"""What can go wrong with a login at a provider, split by whose fault it is. All are HTTP exceptions, so that the
 session is saved and the login that was under way is used up. What they say to the browser is ours: nothing that the
 provider or the browser sent stands in it.
 
 LoginRefused (HTTPBadRequest)   the browser's, or the provider said no: the login has to be begun again
+LogoutRefused (HTTPBadRequest)  whoever's who says that somebody has logged out: it is not believed
 ProviderFault (HTTPBadGateway)  the provider's: it did not answer, or what it answered makes no sense
 """
 
+import json
 from typing import Final
 
 from levante.web import HTTPBadGateway, HTTPBadRequest
@@ -49,6 +51,22 @@ class LoginRefused(HTTPBadRequest):
         self.description = "".join(filter(str.isprintable, description))[:MAX_DESCRIPTION]
         told = why if self.code is None else f"{why} ({self.code})"
         super().__init__(text=f"400: the login did not come about: {told}")
+
+
+class LogoutRefused(HTTPBadRequest):
+    """Nobody was logged out. `why` is a fixed phrase of ours; the answer is as OpenID Connect Back-Channel Logout 1.0,
+    2.8, has it."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(
+            text=json.dumps({"error": "invalid_request", "error_description": why}),
+            content_type="application/json",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    def __str__(self) -> str:
+        return self.why
 
 
 class ProviderFault(HTTPBadGateway):

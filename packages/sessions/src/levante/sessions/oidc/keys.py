@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from .errors import LoginRefused, ProviderFault
+from .errors import ProviderFault
 from .fetching import Fetcher
 
 KEYS_AGE: Final = 3600.0  # seconds: a key that the provider has withdrawn is trusted for an hour at most
@@ -37,8 +37,8 @@ class ProviderKeys:
         self._keys: list[tuple[str, PublicKey]] = []
         self._fetched = self._searched = -KEYS_AGE
 
-    async def find(self, url: str, header: Mapping[str, Any]) -> PublicKey:
-        """The key that a token's header (Any: JSON) names, in the set at `url`. Raises LoginRefused and
+    async def find(self, url: str, header: Mapping[str, Any]) -> PublicKey | None:
+        """The key that a token's header (Any: JSON) names, in the set at `url`; None where it is not. Raises
         ProviderFault."""
         async with self._turn:
             if self._clock() - self._fetched >= KEYS_AGE:
@@ -48,8 +48,6 @@ class ProviderKeys:
                 self._searched = self._clock()
                 await self._fetch(url)
                 found = self._named(header)
-        if found is None:
-            raise LoginRefused("the provider's ID token is signed with a key that it does not publish")
         return found
 
     async def _fetch(self, url: str) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 from .errors import ProviderFault
 from .fetching import PATIENCE, HttpClient
-from .idtoken import MAX_SUBJECT
 from .login import CodeLogin
 from .pending import PendingLogin
 from .provider import Provider
+from .signedtokens import is_subject
 
 
 class OAuth2Login(CodeLogin):
@@ -51,6 +51,6 @@ class OAuth2Login(CodeLogin):
         claims = await self._fetcher.get("userinfo", self._user_page, bearer=tokens["access_token"])
         value = claims.get(self._subject)
         subject = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-        if not 0 < len(subject) <= MAX_SUBJECT:
+        if not is_subject(subject):
             raise ProviderFault(f"the userinfo has no {self._subject!r}")
         return claims, subject

@@ -10,6 +10,7 @@ from .fetching import PATIENCE, HttpClient
 from .idtoken import IdTokenRules
 from .keys import ProviderKeys
 from .login import CodeLogin
+from .logouttoken import LogoutNotice, LogoutTokenRules
 from .pending import PendingLogin
 from .provider import Discovery, Provider, check_url
 
@@ -46,6 +47,7 @@ class OpenIdLogin(CodeLogin):
         if "openid" not in scope.split():
             raise ValueError(f"scope is {scope!r}; expected `openid` among it, or there is no ID token")
         self._rules = IdTokenRules(issuer, client_id, tuple(algorithms), tuple(trusted_audiences))
+        self._logout_rules = LogoutTokenRules(issuer, client_id, tuple(algorithms), tuple(trusted_audiences))
         self._discovery = Discovery(issuer, self._fetcher)
         self._keys = ProviderKeys(self._fetcher)
         self._userinfo = userinfo
@@ -64,6 +66,15 @@ class OpenIdLogin(CodeLogin):
             check_url("return_to", return_to)
             query["post_logout_redirect_uri"] = return_to
         return URL(provider.end_session_endpoint).update_query(query)
+
+    async def logout_notice(self, token: str) -> LogoutNotice:
+        """What a logout token tells that the provider has sent (OpenID Connect Back-Channel Logout 1.0, 2.6): its
+        signature and its claims hold, whether it comes for the first time is not asked. Raises LogoutRefused and
+        ProviderFault."""
+        keys = (await self._provider()).jwks_uri
+        if keys is None:
+            raise ProviderFault("the provider publishes no keys")
+        return await self._logout_rules.notice(token, find_key=lambda header: self._keys.find(keys, header))
 
     async def _provider(self) -> Provider:
         return await self._discovery.provider()
