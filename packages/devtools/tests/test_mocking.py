@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 
-from levante.devtools import make_mocked_request
+from levante.devtools import make_mocked_coro, make_mocked_request
 from levante.http import HttpVersion10, StreamReader
 from levante.web import AppKey, Application, HTTPRequestEntityTooLarge, Response, StreamResponse
 
@@ -124,3 +124,12 @@ def test_what_aiohttps_requests_take() -> None:
     assert request.method == "GET"
     assert request.writer is writer
     assert (request.path, request.raw_path, request.query["a"]) == ("/ñ", "/%C3%B1?a=%2B&b=%C3%B1", "+")
+
+
+@pytest.mark.parity("W14")
+async def test_a_coroutine_that_keeps_its_calls() -> None:
+    returning, raising = make_mocked_coro("value"), make_mocked_coro(raise_exception=KeyError("x"))
+    assert await returning(1, a=2) == "value"
+    returning.assert_called_once_with(1, a=2)
+    with pytest.raises(KeyError):
+        await raising()

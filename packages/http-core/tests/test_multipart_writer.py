@@ -181,3 +181,12 @@ async def test_transfer_encodings_round_trip_in_any_pieces(data: bytes, transfer
     content = (await writer.as_bytes()).partition(b"\r\n\r\n")[2].removesuffix(b"\r\n--b--\r\n")
     decode = base64.b64decode if transfer == "base64" else quopri.decodestring
     assert decode(content) == data
+
+
+@pytest.mark.parity("W9")
+async def test_numbers_in_a_form() -> None:
+    with MultipartWriter("mixed") as writer:
+        assert await writer.append_form({"a": 1, "b": -0.5, "c": "d"}).as_bytes() == b"a=1&b=-0.5&c=d"
+        for wrong in (True, None, b"x"):
+            with pytest.raises(TypeError, match="a form field is a str"):
+                writer.append_form([("a", wrong)])  # type: ignore[list-item]

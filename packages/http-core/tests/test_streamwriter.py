@@ -1,7 +1,7 @@
 """The writing end of a response under aiohttp's names."""
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -120,3 +120,24 @@ async def test_a_connection_that_is_gone(loopback: Start) -> None:
         assert writer.buffer_size == 0
 
     assert await answer(loopback, write) == (b"", b"")
+
+
+@pytest.mark.parity("W11")
+def test_a_writer_of_ones_own_needs_what_aiohttp_asks_for() -> None:
+    class Keeping(AbstractStreamWriter):
+        async def write(self, chunk: bytes | bytearray | memoryview) -> None: ...
+
+        async def write_eof(self, chunk: bytes = b"") -> None: ...
+
+        async def drain(self) -> None: ...
+
+        def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None: ...
+
+        def enable_chunking(self) -> None: ...
+
+        async def write_headers(self, status_line: str, headers: Mapping[str, str]) -> None: ...
+
+    writer = Keeping()
+    writer.send_headers()
+    writer.output_size += 5
+    assert (writer.buffer_size, writer.output_size) == (0, 5)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .inmemory import ApplicationConnector as ApplicationConnector
     from .mocking import MockExchange as MockExchange
+    from .mocking import make_mocked_coro as make_mocked_coro
     from .mocking import make_mocked_request as make_mocked_request
     from .testing import AioHTTPTestCase as AioHTTPTestCase
     from .testing import BaseTestServer as BaseTestServer
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ApplicationConnector": ".inmemory",
     "MockExchange": ".mocking",
+    "make_mocked_coro": ".mocking",
     "make_mocked_request": ".mocking",
     "AioHTTPTestCase": ".testing",
     "BaseTestServer": ".testing",
@@ -41,6 +43,7 @@ __all__ = [
     "TestClient",
     "TestServer",
     "__version__",
+    "make_mocked_coro",
     "make_mocked_request",
     "unused_port",
 ]

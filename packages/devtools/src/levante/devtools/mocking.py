@@ -7,6 +7,7 @@ Use a test server where the network, the parser or the router matter: nothing of
 import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO, cast
+from unittest import mock
 from urllib.parse import quote
 
 from levante.http import EMPTY_PAYLOAD, HttpVersion, HttpVersion11, Limits, RequestHead, StreamReader
@@ -180,3 +181,11 @@ def make_mocked_request(
 
 async def _unused(_request: Request) -> Response:
     raise RuntimeError("a mocked request is not routed: call your handler with it")
+
+
+def make_mocked_coro(return_value: Any = None, raise_exception: BaseException | None = None) -> mock.AsyncMock:
+    """A coroutine function that keeps its calls, as aiohttp has it; `unittest.mock.AsyncMock` does the same.
+
+    Awaiting a call gives `return_value` (Any: whatever the test wants), or raises.
+    """
+    return mock.AsyncMock(return_value=return_value, side_effect=raise_exception)

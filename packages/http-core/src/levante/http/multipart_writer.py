@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 from multidict import CIMultiDict
 
@@ -120,12 +120,16 @@ class MultipartWriter(Payload):
         return self.append_payload(JsonPayload(value, headers))
 
     def append_form(
-        self, fields: Mapping[str, str] | Iterable[tuple[str, str]], headers: LooseHeaders | None = None
+        self,
+        fields: Mapping[str, str | float] | Iterable[tuple[str, str | float]],
+        headers: LooseHeaders | None = None,
     ) -> Payload:
-        """Add fields as a urlencoded form."""
+        """Add fields as a urlencoded form; numbers are written in decimal. TypeError for other values."""
         given: CIMultiDict[str] = CIMultiDict(headers if headers is not None else ())
         given.setdefault(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        return self.append_payload(StringPayload(encode_urlencoded(fields), given))
+        pairs = fields.items() if isinstance(fields, Mapping) else fields
+        texts = [(name, str(value) if type(value) in (int, float) else value) for name, value in pairs]
+        return self.append_payload(StringPayload(encode_urlencoded(cast("list[tuple[str, str]]", texts)), given))
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """The body as text, where every part can be had without waiting; codings and transfer encodings are not
