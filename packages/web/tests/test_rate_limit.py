@@ -325,6 +325,18 @@ def logins(throttle: LoginThrottle) -> Any:
     return log_in
 
 
+async def test_a_success_counts_that_ends_with_a_redirect(serve: Any) -> None:
+    throttle = LoginThrottle(per_name_and_address=Rate(3, 300))
+
+    async def log_in(request: web.Request) -> web.Response:
+        async with throttle.attempt(request, "somebody") as attempt:
+            attempt.succeeded()
+            raise web.HTTPSeeOther("/")
+
+    served = await serve(log_in)
+    assert [(await served.get("/")).status for _ in range(5)] == [303] * 5
+
+
 async def statuses(served: Any, *attempts: tuple[str, str]) -> list[int]:
     return [(await served.get(f"/?name={name}&password={password}")).status for name, password in attempts]
 

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import json
 import socket
 import zlib
@@ -494,3 +495,22 @@ async def test_old_clients(serve: Any) -> None:
 
     answer = await (await serve(handler)).request("GET", "/", version="1.0")
     assert answer.body == b"data: x\r\n\r\n"
+
+
+async def test_a_block_that_fails_leaves_no_failing_task(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
+    streams: list[EventSourceResponse] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        async with sse_response(request) as stream:
+            streams.append(stream)
+            await stream.send("begun")
+            raise web.HTTPBadRequest
+
+    served = await serve(handler)
+    peer = await served.connect()
+    await peer.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await peer.reader.read()
+    await streams.pop().wait()
+    await served.close()
+    gc.collect()  # a task that failed unseen is told when it goes
+    assert caplog.records == []

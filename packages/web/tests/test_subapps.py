@@ -1,3 +1,6 @@
+from collections.abc import AsyncIterator
+from typing import Any
+
 import pytest
 
 from levante import web
@@ -42,3 +45,29 @@ def test_applications_of_a_domain_describe_themselves() -> None:
         resource.url_for()
     with pytest.raises(RuntimeError, match="prefix"):
         resource.add_prefix("/x")
+
+
+async def test_an_application_behind_two_domains_starts_once(serve: Any) -> None:
+    happened: list[str] = []
+
+    async def resource(_: web.Application) -> AsyncIterator[None]:
+        happened.append("enter")
+        yield
+        happened.append("exit")
+
+    app, sub = web.Application(), web.Application()
+    sub.cleanup_ctx.append(resource)
+    sub.router.add_get("/", handler)
+    app.add_domain("a.example", sub)
+    app.add_domain("b.example", sub)
+    served = await serve(app)
+    await served.close()
+    assert happened == ["enter", "exit"]
+
+
+def test_an_application_is_in_one_place() -> None:
+    app, sub = web.Application(), web.Application()
+    app.add_subapp("/a", sub)
+    for prefix, each in (("/b", sub), ("/c", app)):
+        with pytest.raises(RuntimeError, match="make one for each place"):
+            app.add_subapp(prefix, each)

@@ -237,6 +237,8 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
                 "a prefix cannot be empty or '/': the routes of the sub-application would hide those of the application"
             )
         self._check_joinable(subapp)
+        if subapp is self or subapp.pre_frozen:
+            raise RuntimeError("the application is below another one already, or is this one; make one for each place")
         resource = PrefixedSubAppResource(prefix, subapp)
         self._join(resource, subapp)
         return resource
@@ -271,6 +273,8 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
 
     def _join(self, resource: PrefixedSubAppResource | MatchedSubAppResource, subapp: "Application") -> None:
         self._router.register_resource(resource)
+        if subapp in self._subapps:
+            return  # behind a second domain: it starts and ends once
         self._on_startup.append(_ignoring_app(subapp.startup))
         self._on_shutdown.append(_ignoring_app(subapp.shutdown))
         self._on_cleanup.append(_ignoring_app(subapp.cleanup))

@@ -34,6 +34,9 @@ SEND_TIMEOUT: Final = 120.0
 
 METHODS = frozenset({"GET", "HEAD"})
 
+_CLOSED = (OSError, ValueError)
+"""What asking a socket raises that is closed meanwhile; ValueError is uvloop's way to say so."""
+
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -363,7 +366,7 @@ def _limit_silence(exchange: "Exchange", seconds: float | None) -> int | None:
         return None
     try:
         before: int = sock.getsockopt(socket.IPPROTO_TCP, option)
-    except OSError:  # it is closed meanwhile
+    except _CLOSED:
         return None
     _set_user_timeout(exchange, int(seconds * 1000))
     return before
@@ -371,5 +374,5 @@ def _limit_silence(exchange: "Exchange", seconds: float | None) -> int | None:
 
 def _set_user_timeout(exchange: "Exchange", milliseconds: int | None) -> None:
     if milliseconds is not None:
-        with suppress(OSError):  # it is closed meanwhile
+        with suppress(*_CLOSED):
             exchange.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)

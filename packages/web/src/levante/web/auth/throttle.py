@@ -63,10 +63,12 @@ class LoginThrottle:
             if not verdict.allowed:
                 raise too_many_requests(verdict.retry_after)
         attempt = LoginAttempt()
-        yield attempt
-        if attempt.is_successful:
-            with _or_unavailable():
-                await self._limits.forget(keys[0], self._rates[0])
+        try:
+            yield attempt
+        finally:  # a redirect to the next page is often raised
+            if attempt.is_successful:
+                with _or_unavailable():
+                    await self._limits.forget(keys[0], self._rates[0])
 
 
 @contextmanager
