@@ -31,7 +31,9 @@ PINS = ROOT / "requirements" / "conformance.txt"
 VIRTUALENV = "virtualenv<20.22"
 AGENT = "levante"
 HOST = "127.0.0.1"
-MAX_MESSAGE = 16 * 1024 * 1024  # the largest that the suite sends
+# The largest that the suite sends is half of it; how many fragments a message may have hangs on its limit as well, and
+# 9.3.1 and 9.4.1 send 4 MiB in pieces of 64 bytes.
+MAX_MESSAGE = 32 * 1024 * 1024
 START_SECONDS = 60  # the suite's imports on a busy machine
 DEFLATE_BITS = 15
 
