@@ -7,6 +7,7 @@ import io
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from levante.http import exchange as exchange_module
 from levante.http.errors import LocalProtocolError, PeerDisconnected
 from levante.http.exchange import Exchange
 from levante.http.kernelcopy import send_file
-from levante.http.limits import Limits, ServerTimeouts
+from levante.http.limits import SENDFILE_STEP, Limits, ServerTimeouts
 
 Start = Callable[..., Any]
 LAST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -279,3 +280,38 @@ class NoLink:
 async def test_no_connection(path: Path) -> None:
     with path.open("rb") as file, pytest.raises(PeerDisconnected):
         await send_file(NoLink(), file, 0, 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cold", ["first", "last", "neither", "unknown", "no preadv"])
+async def test_the_loop_does_not_wait_for_a_disk(
+    loopback: Start, path: Path, monkeypatch: pytest.MonkeyPatch, cold: str
+) -> None:
+    """What is not in the kernel's memory is read by a thread first; asked is about the ends of each step."""
+    asked: list[int] = []
+    read_by: list[tuple[int, int]] = []
+    loop_thread = threading.get_ident()
+    pread = os.pread
+
+    def preadv(_: int, __: Any, offset: int, ___: int) -> int:
+        asked.append(offset)
+        if cold == "unknown":
+            raise OSError(errno.EOPNOTSUPP, "no such question")
+        if (cold == "first") is (offset % SENDFILE_STEP == 0) and cold != "neither":
+            raise BlockingIOError
+        return 1
+
+    def read(descriptor: int, count: int, offset: int) -> bytes:
+        assert threading.get_ident() != loop_thread
+        read_by.append((offset, count))
+        return pread(descriptor, count, offset)
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    if cold == "no preadv":
+        monkeypatch.delattr(os, "preadv")
+    monkeypatch.setattr(os, "pread", read)
+    server = await loopback(sending(path))
+    assert (await server.ask(LAST)).endswith(path.read_bytes())
+    steps = [(offset, SENDFILE_STEP) for offset in range(0, MIB, SENDFILE_STEP)]
+    assert read_by == (steps if cold in {"first", "last"} else [])
+    if cold == "neither":
+        assert asked == [end for offset, count in steps for end in (offset, offset + count - 1)]

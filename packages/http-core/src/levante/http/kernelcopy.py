@@ -4,6 +4,10 @@ close at any time, and its number may be another connection's at once; ours stay
 
 Not the loop's own everywhere: uvloop has none, asyncio's does not notice that its transport was aborted, and neither
 could tell a peer that is slow from one that has stopped reading.
+
+What the kernel has to read from a disk first would hold the event loop up, so that is read into its memory by a thread
+beforehand, where the kernel tells (Linux, file systems on local disks). It is told of the first and the last byte of
+each step: files come into memory, and go, in long runs.
 """
 
 import asyncio
@@ -52,9 +56,22 @@ async def _send_by_hand(link: "Link", transport: asyncio.Transport, file: Binary
         raise NotImplementedError("the transport tells of no socket")
     target = os.dup(endpoint.fileno())
     try:
+        if not (_is_in_memory(source, offset) and _is_in_memory(source, offset + count - 1)):
+            await asyncio.get_running_loop().run_in_executor(None, os.pread, source, count, offset)
         return await _copy(link, source, target, offset, count)
     finally:
         os.close(target)
+
+
+def _is_in_memory(source: int, offset: int) -> bool:
+    """Whether a byte of a file can be had without waiting; True as well where nobody can tell."""
+    try:
+        os.preadv(source, (bytearray(1),), offset, os.RWF_NOWAIT)
+    except BlockingIOError:
+        return False
+    except (OSError, AttributeError):  # a file system, a system that does not tell
+        pass
+    return True
 
 
 async def _until_sent(link: "Link", transport: asyncio.Transport) -> None:
