@@ -32,11 +32,16 @@ def test_the_three_forms(text: str) -> None:
         "Sun, 31 Feb 1994 08:49:37 GMT",
         "Sun, 06 Nov 1994 24:49:37 GMT",
         "Sun, 06 Nov 0000 08:49:37 GMT",
-        "Sun, 6 Nov 1994 08:49:37 GMT",
+        "Sun,  6 Nov 1994 08:49:37 GMT",
+        "Sun, 006 Nov 1994 08:49:37 GMT",
     ],
 )
 def test_anything_else_is_none(text: str | None) -> None:
     assert dates.parse_date(text) is None
+
+
+def test_a_day_of_one_digit() -> None:
+    assert dates.parse_date("Sun, 6 Nov 1994 08:49:37 GMT") == MOMENT
 
 
 def test_leap_second_is_the_second_before() -> None:

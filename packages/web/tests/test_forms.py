@@ -292,3 +292,29 @@ async def test_the_methods_that_send_forms(serve: Any, method: str, expected: st
 )
 async def test_a_part_that_says_two_things_is_refused(serve: Any, lines: list[str]) -> None:
     assert (await posted(serve, MULTIPART, part('name="a"', b"1", *lines) + b"--B--\r\n")).status == 400
+
+
+@pytest.mark.parity("S24", "S25")
+@pytest.mark.parametrize("kind", ["urlencoded", "multipart"])
+async def test_the_fields_that_an_application_accepts(serve: Any, kind: str) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if "most" in request.query:
+            most = int(request.query["most"])
+            request = request.clone(client_max_fields=most)
+            assert request.client_max_fields == most
+        return web.Response(text=str(len(await request.post())))
+
+    def form(count: int) -> tuple[list[tuple[str, str]], bytes]:
+        if kind == "urlencoded":
+            return URLENCODED, b"&".join([b"a=1"] * count)
+        part = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
+        return [("Content-Type", "multipart/form-data; boundary=x")], part * count + b"--x--\r\n"
+
+    app = web.Application(client_max_fields=2)
+    app.router.add_post("/", handler)
+    served = await serve(app)
+    assert (await served.request("POST", "/", *form(3))).status == 413
+    for target, count in (("/", 2), ("/?most=3", 3), ("/?most=0", 1500)):
+        assert (await served.request("POST", target, *form(count))).text == str(count)
+    usual = await serve(handler)
+    assert (await usual.request("POST", "/", *form(1001))).status == 413

@@ -242,6 +242,19 @@ async def test_keep_alive(serve: Any) -> None:
     assert (await served.request("GET", "/", version="1.0")).headers.get("Connection") is None
 
 
+@pytest.mark.parity("S59")
+async def test_keep_alive_can_be_switched_off_and_left_without_end(serve: Any) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text="x")
+
+    off = await (await serve(handler, keepalive_timeout=0)).connect()
+    assert (await off.request("GET", "/")).headers.get("Connection") == "close"
+    assert await off.is_closed()
+    endless = await (await serve(handler, keepalive_timeout=None)).connect()
+    for _ in range(2):
+        assert (await endless.request("GET", "/")).headers.get("Connection") is None
+
+
 @pytest.mark.parity("S60")
 async def test_pipelining(serve: Any) -> None:
     async def handler(request: web.Request) -> web.Response:

@@ -144,6 +144,7 @@ def make_mocked_request(
     payload: StreamReader = EMPTY_PAYLOAD,
     sslcontext: Any = None,
     client_max_size: int = CLIENT_MAX_SIZE,
+    client_max_fields: int | None = None,
     loop: asyncio.AbstractEventLoop | None = None,  # noqa: ARG001  # aiohttp's; the running one is taken
 ) -> Request:
     """A request for unit tests; what is sent in answer is found in `request.exchange` (a `MockExchange`).
@@ -168,8 +169,8 @@ def make_mocked_request(
     if transport is not None:
         exchange.transport = transport
     request = Request(cast("Any", exchange), client_max_size=client_max_size)
-    if writer is not None:
-        request.learn({"writer": writer})
+    learned = {"writer": writer, "client_max_fields": client_max_fields}
+    request.learn({name: value for name, value in learned.items() if value is not None})
     match = UrlMappingMatchInfo(match_info or {}, Application().router.add_route(method, "/{tail:.*}", _unused))
     owner = app if app is not None else Application()
     owner.on_response_prepare.freeze()  # only a frozen signal can be sent

@@ -18,7 +18,7 @@ _TIME: Final = "(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 _FORMS: Final = tuple(
     re.compile(form)
     for form in (
-        rf"{_DAY}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT",  # IMF-fixdate
+        rf"{_DAY}, (?P<day>[0-9]{{1,2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT",  # IMF-fixdate
         rf"{_LONG_DAY}, (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT",  # RFC 850
         rf"{_DAY} {_MONTH} (?P<day>[ 0-9][0-9]) {_TIME} (?P<year>[0-9]{{4}})",  # asctime
     )
@@ -46,7 +46,8 @@ def parse_date(text: str | None) -> datetime | None:
     of them.
 
     A two-digit year that seems to lie more than 50 years ahead is one of the past century. The name of the day is not
-    checked against the date. A leap second counts as the second before it.
+    checked against the date. A day of one digit, which many write, is understood. A leap second counts as the second
+    before it.
     """
     if text is None:
         return None

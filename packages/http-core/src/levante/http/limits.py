@@ -4,7 +4,8 @@ A parameter that aiohttp has keeps aiohttp's default; what it lacks takes the de
 Everything here holds for incomplete data too: a line is refused at its first byte too many, not at its end.
 """
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from typing import Final
 
 # RFC 9110 has no method longer than 17 letters (UPDATEREDIRECTREF); a longer token is an attack on tables keyed by
@@ -233,3 +234,8 @@ class ContentLimits:
     """Characters of the Cookie header, of several taken together; 431."""
     multipart: MultipartLimits = MultipartLimits()
     """Of forms as multipart/form-data; 413."""
+
+    def with_form_fields(self, maximum: int) -> "ContentLimits":
+        """These limits with another number of fields in a form, whichever way it is encoded; 0 is no limit."""
+        most = maximum if maximum > 0 else sys.maxsize // 2  # to which one can be added
+        return replace(self, max_form_fields=most, multipart=replace(self.multipart, max_parts=most))

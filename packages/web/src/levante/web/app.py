@@ -56,15 +56,17 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
     value).
 
     `middlewares`: the first is the outermost. `handler_args`: keyword arguments for `Server`, which win over those of
-    the runner. `client_max_size`: bytes of a request body that `Request.read` and `Request.post` accept; 0 is no
-    limit. `json` is the encoder and decoder where a handler does not name one. With a `converter` handlers may return
-    data instead of responses. Both hold for applications below as well, until one says otherwise.
+    the runner. `client_max_size`: bytes of a request body that `Request.read` and `Request.post` accept, and
+    `client_max_fields` the fields of a form (None: as the server's `content_limits` say); 0 is no limit. `json` is the
+    encoder and decoder where a handler does not name one. With a `converter` handlers may return data instead of
+    responses. Both hold for applications below as well, until one says otherwise.
     """
 
     __slots__ = (
         "__weakref__",
         "_chain",
         "_cleanup_ctx",
+        "_client_max_fields",
         "_client_max_size",
         "_frozen",
         "_handler_args",
@@ -92,6 +94,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         middlewares: "Iterable[Middleware]" = (),
         handler_args: Mapping[str, Any] | None = None,  # Any: the keyword arguments of Server, each of its own type
         client_max_size: int = CLIENT_MAX_SIZE,
+        client_max_fields: int | None = None,
         json: JSONCodec | None = None,
         converter: ResponseConverter | None = None,
     ) -> None:
@@ -118,6 +121,7 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
         self._on_startup.append(self._cleanup_ctx.enter)
         self._on_cleanup.append(self._cleanup_ctx.exit)
         self._client_max_size = client_max_size
+        self._client_max_fields = client_max_fields
 
     def __init_subclass__(cls) -> None:
         raise TypeError(
@@ -341,7 +345,10 @@ class Application(MutableMapping[str | AppKey[Any], Any]):
 
     def make_request(self, exchange: Exchange) -> Request:
         """The request object of an exchange."""
-        return Request(exchange, self._client_max_size)
+        request = Request(exchange, self._client_max_size)
+        if self._client_max_fields is not None:
+            request.learn({"client_max_fields": self._client_max_fields})
+        return request
 
     def handle(self, request: Request) -> "Awaitable[StreamResponse]":
         """Route a request and call middlewares and handler; await the result. Also for requests that could not be

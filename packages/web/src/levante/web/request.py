@@ -32,7 +32,7 @@ aiohttp: 1 MiB.
 
 JSON = "application/json"
 
-INHERITED = ("scheme", "host", "remote", "headers", "raw_headers", "content", "id", "read")
+INHERITED = ("scheme", "host", "remote", "headers", "raw_headers", "content", "id", "read", "client_max_fields")
 """What a clone takes over, if it was known already; the rest follows from it."""
 
 
@@ -80,7 +80,9 @@ class BaseRequest(RequestConnection):
     @property
     def content_limits(self) -> ContentLimits:
         """How many cookies, pairs of a query and fields of a form the request may have, as its server says."""
-        return CONTENT_LIMITS if self.server is None else self.server.content_limits
+        limits = CONTENT_LIMITS if self.server is None else self.server.content_limits
+        fields: int | None = self._cache.get("client_max_fields")
+        return limits if fields is None else limits.with_form_fields(fields)
 
     @property
     def content(self) -> StreamReader:
@@ -112,6 +114,12 @@ class BaseRequest(RequestConnection):
     def client_max_size(self) -> int:
         """How many bytes `read` and `post` accept; 0 is no limit."""
         return self._client_max_size
+
+    @property
+    def client_max_fields(self) -> int:
+        """How many fields of a form `post` accepts; 0 is no limit."""
+        fields: int = self._cache.get("client_max_fields", self.content_limits.max_form_fields)
+        return fields
 
     @property
     def kept_body(self) -> bytes | None:
@@ -202,6 +210,7 @@ class BaseRequest(RequestConnection):
         host: str | None = None,
         remote: str | None = None,
         client_max_size: int | None = None,
+        client_max_fields: int | None = None,
     ) -> Self:
         """A copy with something replaced: how middlewares apply what trusted proxies say, or another body limit.
 
@@ -230,7 +239,7 @@ class BaseRequest(RequestConnection):
             copy.target_text = str(url) or "/"
             if url.absolute:
                 facts["host"] = url.host_port_subcomponent
-        given = {"scheme": scheme, "host": host, "remote": remote}
+        given = {"scheme": scheme, "host": host, "remote": remote, "client_max_fields": client_max_fields}
         facts.update((name, value) for name, value in given.items() if value is not None)
         if self._hooks is None:
             self._hooks = []

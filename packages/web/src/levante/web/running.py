@@ -69,7 +69,7 @@ def run_app(
     path: "PathLike | Iterable[PathLike] | None" = None,
     sock: socket.socket | Iterable[socket.socket] | None = None,
     shutdown_timeout: float = SHUTDOWN_TIMEOUT,
-    keepalive_timeout: float = KEEPALIVE_TIMEOUT,
+    keepalive_timeout: float | None = KEEPALIVE_TIMEOUT,
     ssl_context: TLS = None,
     print: Printer | None = print,  # noqa: A002  # aiohttp's name
     backlog: int = BACKLOG,

@@ -73,7 +73,8 @@ class Server(OpenConnections):
 
     A peer that sends a body with less than `min_body_rate` bytes a second after `body_grace`, or takes less than
     `min_write_rate` of a response, is too slow (None: it may be); after `max_connection_requests` a connection is
-    closed (0: never).
+    closed (0: never). `keepalive_timeout` is how long one waits for the next request (None: for ever; 0: it is closed
+    after each response).
 
     `max_connections` (None: 10,000, or 100 less than the files that the process may have) and
     `max_connections_per_ip` (None: no limit) are for the sites to keep. Of requests, `max_in_flight` run at once (None:
@@ -91,7 +92,7 @@ class Server(OpenConnections):
         *,
         request_factory: Callable[[Exchange], BaseRequest] = BaseRequest,
         handler_cancellation: bool = False,
-        keepalive_timeout: float = KEEPALIVE_TIMEOUT,
+        keepalive_timeout: float | None = KEEPALIVE_TIMEOUT,
         head_timeout: float | None = ServerTimeouts().head,
         body_timeout: float | None = ServerTimeouts().body_idle,
         write_timeout: float | None = ServerTimeouts().write,
@@ -150,7 +151,7 @@ class Server(OpenConnections):
             read_bufsize=read_bufsize,
             write_high=write_bufsize,
             write_low=write_bufsize // WRITE_LOW_SHARE,
-            max_requests=max_connection_requests,
+            max_requests=max_connection_requests if keepalive_timeout is None or keepalive_timeout > 0 else 1,
         )
         self._timeouts = ServerTimeouts(
             head=head_timeout,
