@@ -10,6 +10,7 @@ from yarl import URL
 
 from levante.client import (
     BasicAuth,
+    Cache,
     CircuitBreaker,
     ClientResponseError,
     ClientSession,
@@ -24,7 +25,7 @@ from levante.client import (
     TraceConfig,
 )
 from levante.client.options import Defaults
-from levante.client.plans import EXCLUDING, HONOURED, MAX_PLANS, is_usual
+from levante.client.plans import EXCLUDING, HANDLING, HONOURED, MAX_PLANS, is_handled, is_usual
 from levante.http.deadlines import within
 
 LONG: dict[str, Any] = {"max_redirects": 10}  # the default, but said
@@ -35,8 +36,8 @@ SHORT = 0.2
 
 def test_every_default_of_a_session_is_accounted_for() -> None:
     names = {field.name for field in fields(Defaults)}
-    assert names == HONOURED | EXCLUDING, "say in plans.py whether requests with a plan heed the new default"
-    assert not HONOURED & EXCLUDING
+    told = [*HONOURED, *EXCLUDING, *HANDLING]
+    assert sorted(names) == sorted(told), "say in plans.py whether requests with a plan heed the new default"
 
 
 async def see(request: Any, handler: Any) -> Any:
@@ -44,23 +45,27 @@ async def see(request: Any, handler: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("options", "usual"),
+    ("options", "usual", "handled"),
     [
-        ({}, True),
-        ({"headers": {"A": "b"}, "auth": BasicAuth("a", "b"), "raise_for_status": True}, True),
-        ({"middlewares": [see]}, False),
-        ({"trace_configs": [TraceConfig()]}, False),
-        ({"max_body_size": 0}, False),
-        ({"proxy": "http://127.0.0.1:1"}, False),
-        ({"trust_env": True}, False),
-        ({"hsts": HSTSStore()}, False),
-        ({"retry": Retry()}, False),
-        ({"breaker": CircuitBreaker()}, False),
+        ({}, True, False),
+        ({"headers": {"A": "b"}, "auth": BasicAuth("a", "b"), "raise_for_status": True}, True, False),
+        ({"trace_configs": [TraceConfig()]}, False, False),
+        ({"max_body_size": 0}, False, False),
+        ({"proxy": "http://127.0.0.1:1"}, False, False),
+        ({"trust_env": True}, False, False),
+        ({"hsts": HSTSStore()}, False, False),
+        ({"middlewares": [see]}, True, True),
+        ({"retry": Retry()}, True, True),
+        ({"breaker": CircuitBreaker()}, True, True),
+        ({"cache": Cache()}, True, True),
     ],
 )
-async def test_whoever_sees_every_request_closes_the_short_way(options: dict[str, Any], usual: bool) -> None:
+async def test_whoever_sees_every_request_closes_the_short_way(
+    options: dict[str, Any], usual: bool, handled: bool
+) -> None:
     async with ClientSession(**options) as session:
         assert is_usual(session._defaults) is usual
+        assert is_handled(session._defaults) is handled
 
 
 @pytest.mark.parametrize(

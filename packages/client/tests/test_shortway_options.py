@@ -3,6 +3,7 @@ be told from what goes the long way, and must be refused as there; `LONG` sends 
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +14,16 @@ from yarl import URL
 
 from levante.client import (
     BasicAuth,
+    Cache,
+    CircuitBreaker,
+    ClientHandlerType,
+    ClientResponse,
     ClientResponseError,
     ClientSession,
     ClientTimeout,
     CookieJar,
     ExpiredDeadlineError,
+    Retry,
     SocketTimeoutError,
     TCPConnector,
 )
@@ -111,7 +117,18 @@ class Ways:
 
 def without_time(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """`headers` with what is left of a minute always the same."""
-    return [(name, "left" if value.isdigit() and 50_000 < int(value) <= 60_000 else value) for name, value in headers]
+    told = DEADLINE_HEADER.lower()
+    return [("left", "") if name.lower() == told and len(value) == len("59999") else (name, value)
+            for name, value in headers]  # fmt: skip
+
+
+async def changes(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """A middleware that changes what it gets; nothing of it may be seen by the next request."""
+    assert "X-Seen" not in request.headers
+    request.headers["X-Seen"] = f"{request.method} {request.length} {request.timeout.total}"
+    request.headers["Accept"] = "changed"
+    request.url = request.url.update_query(seen="1")
+    return await handler(request)
 
 
 @pytest.mark.hardening("C60")
@@ -123,6 +140,8 @@ def without_time(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
         {"auth": BasicAuth("me", "secret"), "skip_auto_headers": ["User-Agent"]},
         {"headers": {"Content-Type": "a/b", "Connection": "close"}},
         {"headers": {DEADLINE_HEADER: "1"}, "deadline_header": DEADLINE_HEADER.lower()},
+        {"middlewares": [changes], "cookies": {"jar": "1"}},
+        {"retry": Retry(), "breaker": CircuitBreaker(), "cache": Cache(), "headers": {"X-Default": "d"}},
     ],
 )
 async def test_whatever_is_given_both_ways_send_or_refuse_the_same(
@@ -147,6 +166,17 @@ async def test_whatever_is_given_both_ways_send_or_refuse_the_same(
         with within(60) if under_deadline else contextlib.nullcontext():
             await asyncio.to_thread(check)
         assert ways.planned or DEADLINE_HEADER in session.headers
+
+
+@pytest.mark.hardening("C60")
+@pytest.mark.parametrize("name", USUAL_FIELDS + SPECIAL_FIELDS)
+@pytest.mark.parametrize("options", [{}, {"cookies": {"jar": "1"}, "auth": BasicAuth("a", "b")}])
+async def test_each_field_alone(server: Any, options: dict[str, Any], name: str) -> None:
+    async with ClientSession(cookie_jar=CookieJar(unsafe=True), **options) as session:
+        ways = Ways(session, server)
+        for value in ("2", "a=b", "close", "chunked", "100-continue"):
+            for body in ({}, {"data": b"xx"}):
+                await ways.compare("POST", "", {"headers": {name: value, "X": "y"}, **body})
 
 
 @pytest.mark.parametrize(
@@ -252,6 +282,74 @@ async def test_a_redirect_takes_along_what_it_may(serve: Any, status: int, metho
         async with session.get(here.url, headers=headers, allow_redirects=False) as response:
             assert (response.status, response.history) == (status, ())
         assert len(there.seen) == 1
+
+
+async def test_a_middleware_may_replace_a_body_that_a_redirect_takes_along(serve: Any, tmp_path: Path) -> None:
+    there = await serve()
+    here = await serve(f"HTTP/1.1 307 There\r\nLocation: {there.url}x\r\nContent-Length: 0\r\n\r\n".encode())
+    path = tmp_path / "body"
+    path.write_bytes(b"from a file")
+    files: list[Any] = []
+
+    async def replace(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        if request.url.port == here.port:
+            files.append(path.open("rb"))
+            await request.update_body(files[-1])
+        return await handler(request)
+
+    async with ClientSession(middlewares=[replace]) as session:
+        for more in ({}, {}, LONG):
+            async with session.post(here.url, json={"a": 1}, **more) as response:
+                assert [one.status for one in response.history] == [307]
+            assert here.last.body == there.last.body == b"from a file"
+            assert files[-1].closed
+        async with session.post(there.url, json={"a": 1}) as response:
+            assert there.last.body.replace(b" ", b"") == b'{"a":1}'
+
+
+@pytest.mark.parametrize("more", [{}, LONG])
+async def test_a_body_is_closed_whatever_becomes_of_its_request(serve: Any, tmp_path: Path, more: Any) -> None:
+    server = await serve()
+    (tmp_path / "body").write_bytes(b"from a file")
+    files: list[Any] = []
+
+    async def replace(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        files.append((tmp_path / "body").open("rb"))
+        await request.update_body(files[-1])
+        if "fail" in request.url.path:
+            raise ZeroDivisionError
+        return await handler(request)
+
+    async with ClientSession(middlewares=[replace]) as session:
+        async with session.post(server.url, data=b"x", **more) as response:
+            await response.read()
+        with pytest.raises(ZeroDivisionError):
+            await session.post(server.url + "fail", data=b"x", **more)
+    assert [file.closed for file in files] == [True, True]
+
+
+async def test_cookies_and_the_verdict_of_a_session_with_handlers(serve: Any) -> None:
+    server = await serve(b"HTTP/1.1 404 No\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n")
+    async with ClientSession(
+        middlewares=[changes], cookie_jar=CookieJar(unsafe=True), raise_for_status=True
+    ) as session:
+        with pytest.raises(ClientResponseError, match="404"):
+            await session.get(server.url)
+        await session.get(server.url, raise_for_status=False)
+        assert server.last.value("Cookie") == "a=b"
+
+
+@pytest.mark.parametrize("more", [{}, LONG])
+async def test_the_total_time_spans_the_handlers(serve: Any, more: Any) -> None:
+    server = await serve()
+
+    async def hangs(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        await handler(request)
+        return await asyncio.Future()
+
+    async with ClientSession(middlewares=[hangs]) as session:
+        with pytest.raises(TimeoutError, match="total timeout"):
+            await session.get(server.url, timeout=ClientTimeout(total=SHORT), **more)
 
 
 async def test_a_request_can_be_judged_otherwise_than_the_session_does(serve: Any) -> None:

@@ -159,6 +159,8 @@ def limits_with(
     max_headers: int | None = None,
 ) -> Limits:
     """`base` with those that are given changed (bytes, bytes, bytes, a count)."""
+    if read_bufsize is max_line_size is max_field_size is max_headers is None:
+        return base
     given = {
         "read_bufsize": read_bufsize,
         "max_line_size": max_line_size,
@@ -168,4 +170,4 @@ def limits_with(
     changes: dict[str, Any] = {
         name: value for name, value in given.items() if value is not None
     }  # Any: replace() is typed so
-    return replace(base, **changes) if changes else base
+    return replace(base, **changes)

@@ -43,10 +43,11 @@ HONOURED: Final = frozenset({
     "requote_redirect_url", "resolve_charset", "session", "skip_auto_headers", "ssl", "timeout", "transparent_retry",
     "version",
 })  # fmt: skip
-# What closes it, unless it is empty: it wants to see or change every request.
+# What makes of it the way through handlers (handledway.py), unless it is empty: it wants to change requests.
+HANDLING: Final = frozenset({"cache", "middlewares", "resilience"})
+# What closes it, unless it is empty.
 EXCLUDING: Final = frozenset({
-    "cache", "environment", "hsts", "max_body_size", "middlewares", "proxies", "request_class", "resilience",
-    "response_class", "trace_configs",
+    "environment", "hsts", "max_body_size", "proxies", "request_class", "response_class", "trace_configs",
 })  # fmt: skip
 # The arguments of a request that it heeds; any other closes it.
 OPTIONS: Final = frozenset({"allow_redirects", "data", "headers", "json", "params", "raise_for_status", "timeout"})
@@ -124,7 +125,17 @@ class Plan:
 class Plans:
     """The plans of one session; `defaults` are its defaults."""
 
-    __slots__ = ("_cookies_for", "_deadline_header", "_headers", "_homes", "_known", "_open", "defaults", "time")
+    __slots__ = (
+        "_cookies_for",
+        "_deadline_header",
+        "_headers",
+        "_homes",
+        "_known",
+        "_open",
+        "defaults",
+        "handled",
+        "time",
+    )
 
     def __init__(self, defaults: Defaults) -> None:
         self.defaults = defaults
@@ -134,6 +145,7 @@ class Plans:
         jar = defaults.cookie_jar
         self._cookies_for = jar.cookie_header if type(jar) is CookieJar else partial(jar_field, jar)
         self._open = is_usual(defaults)
+        self.handled = is_handled(defaults)
         self._known: dict[Place, Plan] = {}
         self._homes: dict[Place, Plan] = {}
 
@@ -220,9 +232,14 @@ class Plans:
 
 def is_usual(defaults: Defaults) -> bool:
     """Whether the requests of a session may have plans."""
-    given = {name: getattr(defaults, name) for name in EXCLUDING - {"resilience"}}
-    idle = defaults.resilience.retry is None and defaults.resilience.breaker is None
-    return idle and all(value is None or value in ((), []) for value in given.values())
+    return all(getattr(defaults, name) in (None, (), []) for name in EXCLUDING)
+
+
+def is_handled(defaults: Defaults) -> bool:
+    """Whether a session has something between its requests and the wire."""
+    resilience = defaults.resilience
+    given = (defaults.cache, resilience.retry, resilience.breaker)
+    return bool(defaults.middlewares) or any(one is not None for one in given)
 
 
 def _samples(names: tuple[str, ...]) -> CIMultiDict[str] | None:

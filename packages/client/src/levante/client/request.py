@@ -234,9 +234,15 @@ class ClientRequest:
         """The fields that leave with the request: `headers`, and for a proxy what only it may see."""
         return self.headers if self.proxies is None else headers_beyond(self.headers, self.via)
 
-    def variant(self, *, url: URL | None = None, headers: CIMultiDict[str] | None = None) -> "ClientRequest":
-        """The same request with another URL or other header fields. Of this very class: what a subclass adds stays
-        behind."""
+    def variant(
+        self,
+        *,
+        url: URL | None = None,
+        headers: CIMultiDict[str] | None = None,
+        timeout: ClientTimeout | None = None,
+        body: Payload | None = None,
+    ) -> "ClientRequest":
+        """The same request with something else in it. Of this very class: what a subclass adds stays behind."""
         other = ClientRequest.__new__(ClientRequest)
         other.method = self.method
         other.session = self.session
@@ -247,7 +253,7 @@ class ClientRequest:
         other.expect100 = self.expect100
         other.ssl = self.ssl
         other.server_hostname = self.server_hostname
-        other.timeout = self.timeout
+        other.timeout = self.timeout if timeout is None else timeout
         other.version = self.version
         other.proxies = self.proxies
         other.via = self.via
@@ -258,6 +264,8 @@ class ClientRequest:
             other.original_url, other.url = self.original_url, self.url
         else:
             other._go_to(url)  # noqa: SLF001 - of this class
+        if body is not None:
+            other._set_body(body)  # noqa: SLF001 - of this class
         return other
 
     async def update_body(self, body: object) -> None:

@@ -2,13 +2,14 @@
 anything is dialled, arms the deadline, and runs the journey. The traces and the `raise_for_status` of the whole
 request, redirects included, happen here."""
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from multidict import CIMultiDict
 from yarl import URL
 
-from levante.http import JsonBytesPayload, JsonPayload
+from levante.http import JsonBytesPayload, JsonPayload, Payload
 
 from .bodylimit import check_max_body_size, refuse_announced
 from .cache import Reading
@@ -16,7 +17,7 @@ from .connector import BaseConnector
 from .errors import InvalidUrlClientError
 from .journey import Journey, Route
 from .middlewares import ClientHandlerType, build_client_middlewares
-from .options import Arguments, Defaults, Query, RaiseForStatus, StrOrURL, limits_with
+from .options import Arguments, Defaults, Query, RaiseForStatus, RequestOptions, StrOrURL, limits_with
 from .proxies import ProxyRules, request_rules
 from .request import (
     ClientRequest,
@@ -59,7 +60,9 @@ async def perform(
         await defaults.environment.refresh()
     journey, sending, timeout = embark(args, defaults, connector, method, url)
     body = _body(args.data, args.json, defaults)
-    response = await _run(journey, body, sending, timeout=timeout, defaults=defaults, begun=begun)
+    since, first = (None, None) if begun is None else (begun.since, begun.response)
+    work = _traced(journey, body, sending.trace) if sending.trace is not None else journey.run(body, first=first)
+    response = await in_total_time(work, timeout, defaults, since=since)
     verdict = defaults.raise_for_status if args.raise_for_status is None else args.raise_for_status
     if verdict is not False:
         await judge(response, verdict)
@@ -74,6 +77,23 @@ async def judge(response: ClientResponse, verdict: RaiseForStatus) -> None:
         response.raise_for_status()
     elif verdict is not False:
         await verdict(response)
+
+
+async def follow(
+    first: ClientResponse,
+    body: Payload | None,
+    defaults: Defaults,
+    connector: BaseConnector,
+    method: str,
+    url: StrOrURL,
+    options: RequestOptions,
+    *,
+    since: float,
+) -> ClientResponse:
+    """Go on with a request to which `first`, a redirect, is the answer; it began at `since` and had `body`."""
+    args = Arguments(**options)
+    args.data, args.json = body, None
+    return await perform(defaults, connector, method, url, args, begun=Begun(first, since))
 
 
 def embark(
@@ -159,7 +179,7 @@ def _route(
 
     return Route(
         make_request=make_request,
-        handler=_handler(sending, args, defaults, timeout=timeout),
+        handler=handler_for(sending, args, defaults, timeout=timeout),
         jar=defaults.cookie_jar,
         automatic=defaults.automatic,
         skip_auto_headers=skip,
@@ -178,7 +198,7 @@ def _proxy_rules(args: Arguments, defaults: Defaults, connector: BaseConnector) 
     """The rules of this request, None when no proxy is in play."""
     rules = defaults.proxies
     given = (args.proxy, args.proxies, args.proxy_auth, args.proxy_headers, args.proxy_ssl)
-    if any(argument is not None for argument in given):
+    if given != (None,) * len(given):
         fields = None if args.proxy_headers is None else tuple(check_headers(args.proxy_headers).items())
         rules = request_rules(
             ProxyRules() if rules is None else rules,
@@ -195,35 +215,26 @@ def _proxy_rules(args: Arguments, defaults: Defaults, connector: BaseConnector) 
     return None
 
 
-async def _run(
-    journey: Journey,
-    body: object,
-    options: SendOptions,
-    *,
-    timeout: ClientTimeout,
-    defaults: Defaults,
-    begun: Begun | None,
+async def in_total_time(
+    work: Coroutine[Any, Any, ClientResponse], timeout: ClientTimeout, defaults: Defaults, *, since: float | None
 ) -> ClientResponse:
-    """Run the journey under its deadline, and tell the traces."""
-    trace, first = options.trace, None if begun is None else begun.response
-    deadline = defaults.deadlines.start(timeout, since=None if begun is None else begun.since)
+    """The response that `work` gives, under the total timeout of a request that began at `since` (default: now)."""
+    deadline = defaults.deadlines.start(timeout, since=since)
     if deadline is None:
-        return await _traced(journey, body, trace, first)
+        return await work
     try:
         with deadline:
-            response = await _traced(journey, body, trace, first)
+            response = await work
     except BaseException:
+        work.close()  # where it had no time to begin
         deadline.cancel()
         raise
     response.watch(deadline)
     return response
 
 
-async def _traced(
-    journey: Journey, body: object, trace: Trace | None, first: ClientResponse | None
-) -> ClientResponse:  # fmt: skip
-    if trace is None:
-        return await journey.run(body, first=first)
+async def _traced(journey: Journey, body: object, trace: Trace) -> ClientResponse:
+    """Run the journey, and tell the traces."""
     method, url, headers = journey.method, journey.url, journey.headers
     await trace.send(TraceRequestStartParams(method, url, headers))
     try:
@@ -266,7 +277,11 @@ def json_payload(value: Any, defaults: Defaults) -> JsonPayload | JsonBytesPaylo
     return JsonPayload(value, dumps=defaults.json_serialize)
 
 
-def _handler(options: SendOptions, args: Arguments, defaults: Defaults, *, timeout: ClientTimeout) -> ClientHandlerType:
+def handler_for(
+    options: SendOptions, args: Arguments, defaults: Defaults, *, timeout: ClientTimeout
+) -> ClientHandlerType:
+    """What sends a request: all that a session has between its requests and the wire."""
+
     async def last(request: ClientRequest) -> ClientResponse:
         return await send(request, options)
 

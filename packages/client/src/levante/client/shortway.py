@@ -6,11 +6,12 @@ from levante.http.deadlines import current_deadline, remaining
 from levante.http.fieldnames import SET_COOKIE
 
 from .connector import BaseConnector, Lease
+from .handledway import by_handlers
 from .options import Arguments, RequestOptions, StrOrURL
 from .outgoingdeadline import bounded, expired_error
 from .plans import Plan, Plans
 from .redirects import REDIRECT_STATUSES
-from .requesting import Begun, judge, perform
+from .requesting import follow, judge, perform
 from .response import ClientResponse
 from .sending import INLINE_BODY, make_response, may_repeat
 from .timeouts import ClientTimeout
@@ -28,11 +29,13 @@ async def request(
     """Make one request; see ClientSession.request."""
     if connector is None:
         raise _closed_error()
-    left = None if current_deadline.get() is None else remaining()
+    left = None if plans.handled or current_deadline.get() is None else remaining()
     plan = plans.find(method, url, options, connector, left)
     body = plans.body(options) if plan is not None and plan.basis.carries else b""
     if plan is None or (plan.basis.carries and not 0 < len(body) <= INLINE_BODY):
         return await perform(plans.defaults, connector, method, url, Arguments(**options))
+    if plans.handled:
+        return await by_handlers(plan, body, plans.defaults, connector, method, url, options)
     timeout = (options.get("timeout") or plan.request.timeout) if options else plan.request.timeout
     since, total, fresh = plans.time(), timeout.total, False
     hurried = left is not None and (total is None or left < total)
@@ -61,10 +64,8 @@ async def request(
                 raise
             lease, fresh = None, True
     if response.status in REDIRECT_STATUSES:
-        arguments = Arguments(**options)
-        if plan.basis.carries:
-            arguments.data, arguments.json = plan.payload(body), None
-        return await perform(plans.defaults, connector, method, url, arguments, begun=Begun(response, since))
+        payload = plan.payload(body) if plan.basis.carries else None
+        return await follow(response, payload, plans.defaults, connector, method, url, options, since=since)
     if exchange.final_head().seen & SET_COOKIE:
         cookies = response.set_cookie_fields()
         plans.defaults.cookie_jar.update_cookies_from_headers(cookies, response.url)
