@@ -1,5 +1,8 @@
 """Each way by which a file is found, opened and read, one after the other, for tests of what is served."""
 
+import errno
+import os
+from functools import partial
 from typing import Any
 
 import pytest
@@ -33,4 +36,16 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.setattr(openat2, "find", lambda: None)
     folders = Everything() if name == "by the loop" else Nothing()
     monkeypatch.setattr(file_access, "_readable_at_once", folders)
+    if name == "by the loop":
+        monkeypatch.setattr(os, "preadv", partial(read_at_once, os.preadv))
     return name
+
+
+def read_at_once(preadv: Any, descriptor: int, buffers: Any, offset: int, flags: int) -> Any:
+    """preadv(), also of files of file systems that cannot tell whether it would wait."""
+    try:
+        return preadv(descriptor, buffers, offset, flags)
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        return preadv(descriptor, buffers, offset)

@@ -53,7 +53,7 @@ def test_links(call: Openat2, tmp_path: Path) -> None:
             call.open(str(tmp_path / path), flags, NO_SYMLINKS)
         assert (caught.value.errno, caught.value.filename) == (errno.ELOOP, str(tmp_path / path))
         assert call.open_cached(str(tmp_path / path), flags, NO_SYMLINKS) == -errno.ELOOP
-        os.close(call.open_cached(str(tmp_path / path), flags))
+        os.close(call.open(str(tmp_path / path), flags, 0))
 
 
 def test_a_nul_ends_no_path(call: Openat2, tmp_path: Path) -> None:
@@ -68,6 +68,8 @@ def test_what_the_kernel_does_not_remember(call: Openat2, tmp_path: Path) -> Non
     assert call.open_cached(path, os.O_PATH) in {-errno.EAGAIN, -errno.ENOENT}
     with pytest.raises(FileNotFoundError):
         Path(path).stat()
+    if call.open_cached(path, os.O_PATH) == -errno.EAGAIN:
+        pytest.skip("this file system forgets what is not there")
     assert call.open_cached(path, os.O_PATH) == -errno.ENOENT
 
 

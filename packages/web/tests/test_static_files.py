@@ -261,6 +261,13 @@ async def test_an_index_leaves_out_names_that_are_no_text(serve: Any, root: Path
     assert "bad-" not in answer.text
 
 
+def forgets(path: Path) -> bool:
+    try:
+        return AtOnce(real=True).look(str(path)) is not None
+    except WouldWait:
+        return True
+
+
 @pytest.mark.parity("S39")
 async def test_trips_to_a_thread(serve: Any, root: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     """What the kernel has in memory takes none; else a small file takes one, and a large one, which is sent later,
@@ -269,6 +276,8 @@ async def test_trips_to_a_thread(serve: Any, root: Path, monkeypatch: pytest.Mon
     (root / "large").write_bytes(bytes(SMALL_FILE + 1))
     for name in ("a%20b.txt", "large"):  # the kernel has to learn that they have no siblings
         assert (await served.get(f"/static/{name}")).status == 200
+    if way == "by the loop" and forgets(root / "a b.txt.br"):
+        pytest.skip("this file system forgets what is not there")
     loop = asyncio.get_running_loop()
     trips: list[str] = []
     run = loop.run_in_executor
