@@ -5,6 +5,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from levante import client
+from levante.client import CookieJar, DummyCookieJar
 from levante.client.request import (
     automatic_headers,
     canonical_names,
@@ -93,4 +94,7 @@ def test_cookies() -> None:
     assert cookie_field(None, "", {}) == ""
     assert cookie_field(None, "a=1", {}) == "a=1"
     assert cookie_field("x=1; a=2; rubbish", "a=1; b=2", {"b": "3"}) == "x=1; a=1; b=3"
-    assert code_cookies({"a": "b c"}) == {"a": '"b c"'}
+    url = URL("http://h/")
+    assert code_cookies({"a": "b c"}, url, CookieJar()) == {"a": '"b c"'}
+    assert code_cookies({"a": "b c"}, url, CookieJar(quote_cookie=False)) == {"a": "b c"}
+    assert code_cookies({"a": "b c"}, url, DummyCookieJar()) == {"a": '"b c"'}

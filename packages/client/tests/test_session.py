@@ -7,6 +7,7 @@ import json
 import threading
 import warnings
 from collections.abc import Iterator
+from http.cookies import SimpleCookie
 
 import pytest
 from yarl import URL
@@ -201,11 +202,64 @@ async def test_unknown_arguments_are_refused(session) -> None:
     with pytest.raises(TypeError, match="subclass of ClientResponse"):
         ClientSession(response_class=ClientSession)
     with pytest.raises(TypeError, match="ClientTimeout"):
-        await session.get("http://h/", timeout=5)
+        await session.get("http://h/", timeout="5")
     with pytest.raises(TypeError, match="ssl"):
         await session.get("http://h/", ssl="no")
     with pytest.raises(TypeError, match="header 'X'"):
         await session.get("http://h/", headers={"X": 1})
+
+
+@pytest.mark.parity("C8", "C7")
+async def test_a_number_is_a_total_timeout_and_none_judges_no_status(serve) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    bad = await serve(lambda seen: b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+    async with ClientSession(timeout=60, raise_for_status=None) as session:
+        assert session.timeout == ClientTimeout(total=60)
+        assert session.raise_for_status is False
+        async with session.get(bad.url) as response:
+            assert response.status == 404
+        with pytest.raises(TimeoutError):
+            await session.get((await serve(talk=silent)).url, timeout=0.05)
+        with pytest.raises(ValueError, match="above 0"):
+            await session.get(bad.url, timeout=0)
+
+
+@pytest.mark.parity("C6")
+async def test_credentials_are_given_once(serve) -> None:
+    server = await serve()
+    inside = str(server.url).replace("://", "://inside:pw@")
+    twice = {"Authorization": "Bearer x"}
+    async with ClientSession(auth=BasicAuth("s", "1")) as session:
+        for url, options in (
+            (inside, {"auth": BasicAuth("r", "2")}),
+            (server.url, {"auth": BasicAuth("r", "2"), "headers": twice}),
+            (server.url, {"headers": twice}),
+            (inside, {"headers": twice}),
+        ):
+            with pytest.raises(ValueError, match="exclude each other"):
+                await session.get(url, **options)
+        assert not server.seen
+        async with session.get(inside):  # before those of the session
+            assert server.last.value("Authorization") == client.encode_basic_auth("inside", "pw")
+
+
+@pytest.mark.parity("C4", "C27")
+async def test_cookies_of_a_request_go_by_the_rules_of_the_jar(serve) -> None:
+    server = await serve()
+    given = SimpleCookie("plain=1; locked=2; Secure")
+    given.load("own=3; Domain=127.0.0.1")
+    given.load("other=4; Domain=other.test")
+    jar = CookieJar(quote_cookie=False, unsafe=True)
+    async with ClientSession(cookie_jar=jar) as session:
+        async with session.get(server.url, cookies=given):
+            assert server.last.value("Cookie") == "plain=1; own=3"
+        async with session.get(server.url, cookies={"a": "b=c"}):
+            assert server.last.value("Cookie") == "a=b=c"
+    jar = CookieJar(treat_as_secure_origin=server.url)
+    async with ClientSession(cookie_jar=jar) as session, session.get(server.url, cookies=given):
+        assert server.last.value("Cookie") == "plain=1; locked=2; own=3"
 
 
 @pytest.mark.parity("C27", "C34")
@@ -328,8 +382,9 @@ def test_needs_a_running_loop_and_its_own() -> None:
     async def use() -> None:
         with pytest.raises(RuntimeError, match="loop"):
             ClientSession(connector=connector)
-        with pytest.raises(TypeError, match="ClientTimeout"):
-            ClientSession(timeout=3)
+        for wrong in ("3", True):
+            with pytest.raises(TypeError, match="ClientTimeout"):
+                ClientSession(timeout=wrong)
 
     asyncio.run(use())
 

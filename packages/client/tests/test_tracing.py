@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from levante import client
 from levante.client import ClientSession, TCPConnector, TraceConfig
 from levante.client.tracing import Trace, TraceDnsCacheHitParams
 
@@ -125,3 +126,30 @@ async def test_a_listener_that_fails_holds_no_connection(serve, signal: str) -> 
 def test_contexts() -> None:
     config = TraceConfig(lambda trace_request_ctx: ["own", trace_request_ctx])
     assert config.trace_config_ctx(3) == ["own", 3]
+
+
+@pytest.mark.parity("C40")
+async def test_a_start_that_fails_is_told_to_those_who_saw_it(serve) -> None:
+    server = await serve()
+    told: list[tuple[str, object]] = []
+
+    def config(name: str, *, fails: bool = False) -> client.TraceConfig:
+        async def start(*_: object) -> None:
+            told.append((name, "start"))
+            if fails:
+                raise RuntimeError("no")
+
+        async def exception(session: object, context: object, params: client.TraceRequestExceptionParams) -> None:
+            told.append((name, repr(params.exception)))
+
+        made = client.TraceConfig()
+        made.on_request_start.append(start)
+        made.on_request_exception.append(exception)
+        return made
+
+    configs = [config("first"), config("second", fails=True), config("third")]
+    async with client.ClientSession(trace_configs=configs) as session:
+        with pytest.raises(RuntimeError, match="no"):
+            await session.get(server.url)
+    assert told == [("first", "start"), ("second", "start"), ("first", "RuntimeError('no')")]
+    assert not server.seen

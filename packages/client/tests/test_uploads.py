@@ -167,3 +167,67 @@ async def test_a_connection_that_is_lost_without_an_answer_is_an_error(serve, se
     with pytest.raises(client.ServerDisconnectedError):
         await session.post(server.url, data=Slow(b"abc"))
     assert session.connector._pool.leased_count == 0
+
+
+@pytest.mark.parity("C8")
+async def test_sock_read_waits_for_a_slow_source_but_not_for_a_server_that_takes_nothing(serve, session) -> None:
+    timeout = client.ClientTimeout(total=None, sock_read=0.2)
+
+    async def slow() -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.6)
+        yield b"body"
+
+    server = await serve()
+    async with session.put(server.url, data=slow(), timeout=timeout) as response:
+        assert await response.read() == b"ok"
+    assert server.last.body == b"body"
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(1 << 18)
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await writer.wait_closed()
+
+    with pytest.raises(client.SocketTimeoutError):
+        await session.put((await serve(talk=deaf)).url, data=endless(), timeout=timeout)
+
+    async def dumb(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"0\r\n\r\n")
+        await reader.read()
+
+    with pytest.raises(client.SocketTimeoutError):
+        await session.put((await serve(talk=dumb)).url, data=slow(), timeout=timeout)
+
+
+@pytest.mark.parity("C8", "C33")
+async def test_after_an_early_answer_sock_read_counts_again(serve, session) -> None:
+    go = asyncio.Event()
+
+    async def source() -> AsyncIterator[bytes]:
+        yield b"x"
+        await go.wait()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+        await reader.read()
+
+    server = await serve(talk=talk)
+    timeout = client.ClientTimeout(total=None, sock_read=0.2)
+    async with session.put(server.url, data=source(), timeout=timeout) as response:
+        with pytest.raises(client.SocketTimeoutError):
+            await response.read()
+    go.set()
+
+
+@pytest.mark.parity("C5", "C31")
+async def test_a_file_as_a_body_is_no_attachment(serve, session, tmp_path: Path) -> None:
+    path = tmp_path / "upload.txt"
+    path.write_bytes(b"text")
+    server = await serve()
+    with path.open("rb") as file:
+        async with session.post(server.url, data=file):
+            assert server.last.value("Content-Disposition") is None
+            assert server.last.body == b"text"

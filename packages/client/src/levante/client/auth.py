@@ -5,7 +5,10 @@ import base64
 import binascii
 from typing import NamedTuple
 
+from multidict import CIMultiDict
 from yarl import URL
+
+from levante.http import hdrs
 
 
 def encode_basic_auth(login: str, password: str = "", encoding: str = "utf-8") -> str:
@@ -54,6 +57,23 @@ class BasicAuth(NamedTuple):
     def encode(self) -> str:
         """The value of an Authorization header."""
         return encode_basic_auth(self.login, self.password, self.encoding)
+
+
+def first_authorization(
+    url: URL, headers: CIMultiDict[str], *, given: "BasicAuth | None", default: "BasicAuth | None"
+) -> str | None:
+    """The Authorization value that a request for `url` begins with: of `given`, the `auth` of the request, else of
+    `default`, that of the session. None where the user info of `url`, which comes before the session's, or nothing
+    has to be sent. ValueError for credentials that are given twice."""
+    in_url = url.raw_user is not None or url.raw_password is not None
+    if in_url and given is not None:
+        raise ValueError("auth= and credentials in the URL exclude each other: give one of them")
+    auth = given if given is not None or in_url else default
+    if auth is None:
+        return None
+    if hdrs.AUTHORIZATION in headers:
+        raise ValueError("auth= and an Authorization header exclude each other: give one of them")
+    return auth.encode()
 
 
 def strip_auth_from_url(url: URL) -> tuple[URL, str | None]:

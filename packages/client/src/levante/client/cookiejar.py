@@ -8,7 +8,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from email.utils import parsedate_to_datetime
 from http.cookies import BaseCookie, Morsel, SimpleCookie
 from pathlib import Path
 from types import MappingProxyType
@@ -33,6 +32,8 @@ from .cookierules import (
     make_morsel,
     scope_of_shared,
     sendable,
+    time_of,
+    whole_seconds,
 )
 from .sites import Site, SuffixList
 
@@ -180,6 +181,11 @@ class CookieJar(AbstractCookieJar):
         return self._quote_cookie
 
     @property
+    def treat_as_secure_origin(self) -> frozenset[URL]:
+        """The origins that get Secure cookies without TLS."""
+        return self._secure_origins
+
+    @property
     def cookies(self) -> Mapping[tuple[str, str], SimpleCookie]:
         """The cookies by (domain, path), a copy."""
         grouped: dict[tuple[str, str], SimpleCookie] = {}
@@ -307,7 +313,7 @@ class CookieJar(AbstractCookieJar):
             bool(morsel["httponly"]),
             morsel["samesite"],
         )
-        cookie.expires = deadline_for(_seconds(morsel["max-age"]), _date(morsel["expires"]), time.time())
+        cookie.expires = deadline_for(whole_seconds(morsel["max-age"]), time_of(morsel["expires"]), time.time())
         self._store(cookie, origin)
 
     def _store(self, cookie: Cookie | None, origin: _Origin) -> None:
@@ -384,17 +390,3 @@ class CookieJar(AbstractCookieJar):
 def _strict(suffixes: SuffixList) -> Callable[[str], bool]:
     """A list does not know every name without a dot: local ones are no domain of a cookie all the same."""
     return lambda domain: has_no_dot(domain) or suffixes.is_public(domain)
-
-
-def _seconds(text: str) -> int | None:
-    try:
-        return int(text) if text else None
-    except ValueError:
-        return None
-
-
-def _date(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp() if text else None
-    except (ValueError, OverflowError):
-        return None

@@ -9,6 +9,7 @@ import ipaddress
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http.cookies import Morsel
 from typing import Any
 
@@ -165,3 +166,19 @@ def from_record(record: dict[str, Any]) -> Cookie:
     if any(ord(char) < 0x20 or ord(char) == 0x7F or char == ";" for char in cookie.name + cookie.coded):
         raise ValueError("a cookie has control characters")
     return cookie
+
+
+def whole_seconds(text: str) -> int | None:
+    """The number of a Max-Age; None for none."""
+    try:
+        return int(text) if text else None
+    except ValueError:
+        return None
+
+
+def time_of(text: str) -> float | None:
+    """The POSIX time of an Expires; None for none."""
+    try:
+        return parsedate_to_datetime(text).timestamp() if text else None
+    except (ValueError, OverflowError):
+        return None

@@ -27,8 +27,7 @@ class FormData:
     """Fields of a form, in order. `fields` is a mapping, or an iterable of (name, value) pairs and of open files.
 
     `quote_fields`: percent-quote names and file names in a multipart body; `charset`: of text, default UTF-8;
-    `boundary`: of a multipart body, random by default; `default_to_multipart`: multipart even for plain text. A form
-    can be sent once: RuntimeError afterwards.
+    `boundary`: of a multipart body, random by default; `default_to_multipart`: multipart even for plain text.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class FormData:
         self._charset = charset
         self._boundary = boundary
         self._multipart = default_to_multipart
-        self._used = False
+        self._parts: list[Payload] = []  # made so far, so that files know where they began
         if isinstance(fields, Mapping):
             fields = list(fields.items())
         elif not isinstance(fields, (list, tuple)):
@@ -87,10 +86,9 @@ class FormData:
                 raise TypeError(f"expected an open file, a mapping or a (name, value) pair, got {field!r}")
 
     def __call__(self) -> Payload:
-        """The form as a payload."""
-        if self._used:
-            raise RuntimeError("form data can be sent once only: make a new FormData for another request")
-        self._used = True
+        """The form as a payload, a new one each time: a form can be sent again, and have fields added meanwhile. Open
+        files among its fields begin where they stood when they were first sent; what can be read once only is an error
+        the second time, RuntimeError. TypeError for a value that nothing can be made of."""
         return self._as_multipart() if self._multipart else self._as_urlencoded()
 
     def _as_urlencoded(self) -> Payload:
@@ -111,8 +109,8 @@ class FormData:
 
     def _as_multipart(self) -> Payload:
         writer = MultipartWriter("form-data", boundary=self._boundary)
-        for field in self._fields:
-            part = self._part(field)
+        self._parts += [self._part(field) for field in self._fields[len(self._parts) :]]
+        for field, part in zip(self._fields, self._parts, strict=True):
             names = {"name": field.name}
             if field.filename is not None:
                 names["filename"] = field.filename
@@ -130,7 +128,10 @@ class FormData:
         options: dict[str, Any] = {} if content_type is None else {"content_type": content_type}
         if self._charset is not None and isinstance(value, str):
             options["encoding"] = self._charset
-        return get_payload(value, filename=field.filename, **options)
+        try:
+            return get_payload(value, filename=field.filename, **options)
+        except LookupError as exc:
+            raise TypeError(f"nothing can be made of the {type(value).__name__} in field {field.name!r}") from exc
 
 
 def _file_name(file: io.IOBase) -> str | None:

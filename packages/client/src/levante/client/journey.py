@@ -111,7 +111,7 @@ class Journey:
                     "credentials in the URL and an Authorization header exclude each other: give one of them"
                 )
             from_url = None  # those of a redirect do not replace the caller's own
-        auth = self._auth or from_url
+        auth = from_url or self._auth
         self.url = url
         if auth is not None:
             self._auth = auth

@@ -84,6 +84,11 @@ def _target(url: URL, location: str, *, requote: bool) -> URL:
     location = _RAW_BYTE.sub(lambda match: f"%{ord(match[0]) - 0xDC00:02X}", location)
     try:
         parsed = URL(location, encoded=not requote)
+        if parsed.scheme == url.scheme and not parsed.raw_host and location.isprintable():
+            # "http:/path" from an http URL: a scheme said twice, as RFC 3986 section 5.2.2 and browsers read it.
+            rest = location.lstrip()[len(parsed.scheme) + 1 :]
+            if not rest.startswith("//"):
+                parsed = URL(rest, encoded=not requote)
         return parsed if parsed.scheme else url.with_fragment(None).join(parsed)
     except ValueError as exc:
         raise InvalidUrlRedirectClientError(location, "the server redirects to something that is no URL") from exc

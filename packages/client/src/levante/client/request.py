@@ -1,6 +1,7 @@
 """One request, ready to be sent: its URL and head checked before anything is dialled, its automatic header fields,
 its body and how that is framed. `ClientRequest` is what middlewares see and may change. No I/O."""
 
+import io
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from yarl import URL
 
 from levante.http import ACCEPTABLE, HttpVersion, HttpVersion10, HttpVersion11, Payload, get_payload, hdrs
 
-from .cookiejar import CookieJar, LooseCookies
+from .cookiejar import AbstractCookieJar, CookieJar, LooseCookies
 from .errors import InvalidUrlClientError, NonHttpUrlClientError, RequestInfo
 from .formdata import FormData
 from .origin import SECURE_SCHEMES, ConnectionKey, host_header, is_legacy_ipv4
@@ -99,11 +100,13 @@ def merge_headers(defaults: CIMultiDict[str], headers: LooseHeaders | None) -> C
     return merged
 
 
-def code_cookies(cookies: LooseCookies) -> dict[str, str]:
-    """Per-request `cookies` by name, their values as they go over the wire."""
-    jar = CookieJar()
-    jar.update_cookies(cookies)
-    return {morsel.key: morsel.coded_value for morsel in jar}
+def code_cookies(cookies: LooseCookies, url: URL, jar: AbstractCookieJar) -> dict[str, str]:
+    """Per-request `cookies` by name, their values as they go over the wire: those that `jar`, the session's, would send
+    to `url` (a Morsel may be Secure, or for another domain), quoted as it quotes."""
+    secure = jar.treat_as_secure_origin if isinstance(jar, CookieJar) else ()
+    own = CookieJar(unsafe=True, quote_cookie=jar.quote_cookie, treat_as_secure_origin=tuple(secure))
+    own.update_cookies(cookies)
+    return {name: morsel.coded_value for name, morsel in own.filter_cookies(url).items()}
 
 
 def cookie_field(given: str | None, jar: str, cookies: Mapping[str, str]) -> str:
@@ -221,7 +224,10 @@ class ClientRequest:
         if self.proxies is None:
             return self.connection_key
         self.via = self.proxies.choose(self.url, self.headers)
-        return self.connection_key._replace(proxy=self.via)
+        key = self.connection_key._replace(proxy=self.via)
+        if self.via is not None and self.via.url.scheme == "https" and not key.is_ssl:
+            key = key._replace(ssl=self.ssl)  # a context is for the proxy as well
+        return key
 
     @property
     def needs_fresh_connection(self) -> bool:
@@ -350,7 +356,10 @@ def as_payload(body: Any) -> Payload:  # Any: whatever the payload registry know
         return body()
     if isinstance(body, FORM_TYPES):
         return FormData(body)()
-    return get_payload(body)
+    payload = get_payload(body)
+    if isinstance(body, io.IOBase):
+        payload.headers.popall(hdrs.CONTENT_DISPOSITION, None)  # which is for the parts of a form
+    return payload
 
 
 def automatic_headers(

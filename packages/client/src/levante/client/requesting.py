@@ -11,6 +11,7 @@ from yarl import URL
 
 from levante.http import JsonBytesPayload, JsonPayload, Payload
 
+from .auth import first_authorization
 from .bodylimit import check_max_body_size, refuse_announced
 from .cache import Reading
 from .connector import BaseConnector
@@ -33,7 +34,7 @@ from .request import (
 from .resilience import resilient
 from .response import ClientResponse
 from .sending import SendOptions, send
-from .timeouts import ClientTimeout
+from .timeouts import ClientTimeout, as_client_timeout
 from .tls import check_ssl_argument
 from .tracing import Trace, TraceRequestEndParams, TraceRequestExceptionParams, TraceRequestStartParams
 
@@ -100,29 +101,20 @@ def embark(
     args: Arguments, defaults: Defaults, connector: BaseConnector, method: str, url: StrOrURL
 ) -> tuple[Journey, SendOptions, ClientTimeout]:
     """Merge and check everything; the request can then set out."""
-    timeout = _timeout(args.timeout, defaults)
+    timeout = defaults.timeout if args.timeout is None else as_client_timeout(args.timeout)
     target = check_url(resolve_url(url, base=defaults.base_url, params=args.params), connector.allowed_schemes)
     trace = Trace(defaults.session, defaults.trace_configs, args.trace_request_ctx) if defaults.trace_configs else None
     sending = _send_options(args, defaults, connector, trace=trace)
     headers = merge_headers(defaults.headers, args.headers)
-    credentials = args.auth if args.auth is not None else defaults.auth
     journey = Journey(
         _route(args, defaults, sending, headers=headers, timeout=timeout),
         method=check_method(method),
         url=target,
         headers=headers,
-        cookies=code_cookies(args.cookies) if args.cookies else {},
-        auth=None if credentials is None else credentials.encode(),
+        cookies=code_cookies(args.cookies, target, defaults.cookie_jar) if args.cookies else {},
+        auth=first_authorization(target, headers, given=args.auth, default=defaults.auth),
     )
     return journey, sending, timeout
-
-
-def _timeout(given: ClientTimeout | None, defaults: Defaults) -> ClientTimeout:
-    if given is None:
-        return defaults.timeout
-    if not isinstance(given, ClientTimeout):
-        raise TypeError(f"timeout must be a ClientTimeout, got {given!r}: write ClientTimeout(total=seconds)")
-    return given
 
 
 def _send_options(args: Arguments, defaults: Defaults, connector: BaseConnector, *, trace: Trace | None) -> SendOptions:
@@ -236,8 +228,8 @@ async def in_total_time(
 async def _traced(journey: Journey, body: object, trace: Trace) -> ClientResponse:
     """Run the journey, and tell the traces."""
     method, url, headers = journey.method, journey.url, journey.headers
-    await trace.send(TraceRequestStartParams(method, url, headers))
     try:
+        await trace.begin(TraceRequestStartParams(method, url, headers))
         response = await journey.run(body)
     except BaseException as exc:
         await trace.send(TraceRequestExceptionParams(method, url, headers, exc))

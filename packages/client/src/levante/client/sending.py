@@ -112,6 +112,7 @@ async def _attempt(request: ClientRequest, lease: Lease, options: SendOptions) -
         exchange.read_timeout = request.timeout.sock_read
         sent = await _send_request(request, exchange, options)
         await _receive_head(exchange, sent.upload)
+        _wait_from_now(exchange, request.timeout.sock_read)
         return make_response(request, exchange, lease, sent, options)
     except BaseException as exc:
         if sent.upload is not None:
@@ -158,7 +159,9 @@ async def _send_request(request: ClientRequest, exchange: ClientExchange, option
                 raise
             # The peer had answered, and closed: its answer says more than that nobody takes the rest.
         return Sent(writer=writer)
-    upload = asyncio.ensure_future(_send_body(body, writer, exchange))
+    # The server's silence counts from when it has everything; until then, what it does not take (BodyWriter).
+    patience, exchange.read_timeout = exchange.read_timeout, None
+    upload = asyncio.ensure_future(_upload(body, writer, exchange, patience))
     upload.add_done_callback(_note_failure)
     return Sent(writer=writer, upload=upload)
 
@@ -185,6 +188,17 @@ async def _send_body(body: Payload, writer: BodyWriter, exchange: ClientExchange
     await exchange.finish()
 
 
+async def _upload(body: Payload, writer: BodyWriter, exchange: ClientExchange, patience: float | None) -> None:
+    await _send_body(body, writer, exchange)
+    _wait_from_now(exchange, patience)
+
+
+def _wait_from_now(exchange: ClientExchange, patience: float | None) -> None:
+    if patience is not None and exchange.read_timeout is None:
+        exchange.read_timeout = patience
+        exchange.connection.watch_reading(exchange)
+
+
 def _note_failure(upload: "asyncio.Task[None]") -> None:
     """Look at the error of an upload, for nobody may: an answer that came before says more than a connection lost
     after."""
@@ -202,7 +216,7 @@ async def _receive_head(exchange: ClientExchange, upload: "asyncio.Task[None] | 
         if upload.done() and not answer.done():
             failure = upload.exception()
             # A peer that stops reading may have answered already: its answer says more than the broken pipe.
-            if failure is not None and not isinstance(failure, OSError):
+            if failure is not None and (isinstance(failure, TimeoutError) or not isinstance(failure, OSError)):
                 raise failure
         return await answer
     finally:

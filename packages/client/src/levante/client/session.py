@@ -46,7 +46,14 @@ from .retry import Retry
 from .retrybudget import RetryBudget
 from .shortway import request as send
 from .tcpconnector import TCPConnector
-from .timeouts import DEFAULT_TIMEOUT, DEFAULT_WS_TIMEOUT, ClientTimeout, ClientWSTimeout, DeadlineWheel
+from .timeouts import (
+    DEFAULT_TIMEOUT,
+    DEFAULT_WS_TIMEOUT,
+    ClientTimeout,
+    ClientWSTimeout,
+    DeadlineWheel,
+    as_client_timeout,
+)
 from .tls import SSLArgument, check_ssl_argument
 from .tracing import TraceConfig
 from .websocket import MAX_MSG_SIZE, ClientWebSocketResponse, as_timeout, open_websocket
@@ -113,7 +120,7 @@ class ClientSession:
         version: HttpVersion = HttpVersion11,
         cookie_jar: AbstractCookieJar | None = None,
         connector_owner: bool = True,
-        raise_for_status: RaiseForStatus = False,
+        raise_for_status: RaiseForStatus | None = False,
         timeout: ClientTimeout = DEFAULT_TIMEOUT,
         auto_decompress: bool = True,
         requote_redirect_url: bool = True,
@@ -140,8 +147,6 @@ class ClientSession:
             None  # until everything below is accepted there is nothing to warn about
         )
         loop = asyncio.get_running_loop()
-        if not isinstance(timeout, ClientTimeout):
-            raise TypeError(f"timeout must be a ClientTimeout, got {type(timeout).__name__}")
         if connector is not None and connector.loop is not loop:
             raise RuntimeError("the connector belongs to another event loop than the session")
         jar = CookieJar() if cookie_jar is None else cookie_jar
@@ -169,8 +174,8 @@ class ClientSession:
             json_serialize_bytes=json_serialize_bytes,
             version=check_version(version),
             cookie_jar=jar,
-            raise_for_status=raise_for_status,
-            timeout=timeout,
+            raise_for_status=raise_for_status or False,
+            timeout=as_client_timeout(timeout),
             auto_decompress=auto_decompress,
             requote_redirect_url=requote_redirect_url,
             trace_configs=configs,

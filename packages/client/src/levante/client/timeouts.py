@@ -48,6 +48,16 @@ class ClientTimeout:
             object.__setattr__(self, "total", largest)
 
 
+def as_client_timeout(given: "ClientTimeout | float") -> ClientTimeout:
+    """`given` itself, or a total timeout of so many seconds. TypeError for anything else, ValueError as
+    ClientTimeout."""
+    if isinstance(given, ClientTimeout):
+        return given
+    if isinstance(given, bool) or not isinstance(given, (int, float)):
+        raise TypeError(f"timeout must be a ClientTimeout or a number of seconds for its total, got {given!r}")
+    return ClientTimeout(total=given)
+
+
 @dataclass(frozen=True, slots=True)
 class ClientWSTimeout:
     """`ws_receive`: seconds that one receive() waits; `ws_close`: seconds that close() waits for the peer. None

@@ -227,6 +227,17 @@ class Trace:
         """Whether anybody listens to `params`: spares making them, and the detours that some need."""
         return any(config.signal_for(params) for config, _ in self._pairs)
 
+    async def begin(self, params: object) -> None:
+        """Tell every config of the start, in their order. One that raises ends the request, of which it and those
+        after it are told nothing more."""
+        pairs = self._pairs
+        for told, (config, context) in enumerate(pairs):
+            self._pairs = pairs[:told]
+            signal = config.signal_for(type(params))
+            if signal:
+                await signal.send(self._session, context, params)
+        self._pairs = pairs
+
     async def send(self, params: object) -> None:
         """Tell every config, in their order."""
         for config, context in self._pairs:

@@ -86,8 +86,11 @@ class Transaction:
 
         A reader that waits for the body has been woken with the engine's error and has not run yet: it finds ours.
         """
-        if exchange.error is not None and exchange.body.exception() is exchange.error:
-            exchange.body.set_exception(body_error(exchange.error))
+        if exchange.error is not None:
+            if self.upload is not None:
+                self.upload.cancel()  # its source may have more to give, or take for ever: nobody waits for it
+            if exchange.body.exception() is exchange.error:
+                exchange.body.set_exception(body_error(exchange.error))
         if self.deadline is not None:
             self.deadline.cancel()
         self.lease.end()
