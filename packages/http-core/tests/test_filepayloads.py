@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import tarfile
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -176,6 +177,21 @@ async def test_any_other_file_object() -> None:
 
 
 @pytest.mark.parity("C31")
+async def test_a_member_of_an_archive_that_is_read_as_a_stream() -> None:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        member = tarfile.TarInfo("a.txt")
+        member.size = 4
+        tar.addfile(member, io.BytesIO(b"text"))
+    archive.seek(0)
+    with tarfile.open(fileobj=archive, mode="r|*") as tar:
+        member = tar.next()
+        payload = get_payload(tar.extractfile(member))
+        assert payload.size is None
+        assert await written(payload) == b"text"
+
+
+@pytest.mark.parity("C31")
 async def test_async_iterables_can_be_sent_once() -> None:
     async def numbers() -> AsyncIterator[bytes]:
         for number in b"abc":
@@ -202,3 +218,27 @@ async def test_a_stream_is_passed_on() -> None:
     payload = get_payload(stream)
     assert type(payload) is StreamReaderPayload
     assert await written(payload) == b"abc"
+
+
+async def test_a_generator_is_closed_wherever_it_stands() -> None:
+    closed: list[str] = []
+
+    async def numbers(name: str) -> AsyncIterator[bytes]:
+        try:
+            yield b"1"
+            await asyncio.Event().wait()
+        finally:
+            closed.append(name)
+
+    begun, fresh, busy = (get_payload(numbers(name)) for name in ("begun", "fresh", "busy"))
+    assert await written(begun, 1) == b"1"
+    await begun.close()
+    await begun.close()
+    assert closed == ["begun"]
+    await fresh.close()
+    writing = asyncio.create_task(written(busy, 2))
+    await asyncio.sleep(0)
+    await busy.close()  # the task that is in it has to leave it first
+    writing.cancel()
+    await asyncio.wait((writing,))
+    assert closed == ["begun", "busy"]

@@ -1,6 +1,7 @@
 import asyncio
 import io
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -392,3 +393,26 @@ async def test_the_length_of_a_body_that_only_the_handler_knows(serve: Any) -> N
     assert (answer.headers.get("Content-Length"), answer.headers.get("Transfer-Encoding")) == ("6", None)
     assert answer.body == b"onetwo"
     assert web.Response(body=b"known", headers={"Content-Length": "6"}).content_length == 5
+
+
+async def test_a_generator_is_closed_when_its_client_leaves(serve: Any) -> None:
+    closed = asyncio.Event()
+    kept: list[Any] = []  # so that nobody but the server can close it
+
+    async def pieces() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x" * 2**16
+        finally:
+            closed.set()
+
+    async def handler(request: web.Request) -> web.Response:
+        kept.append(pieces())
+        return web.Response(body=kept[0])
+
+    peer = await (await serve(handler)).connect()
+    await peer.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await peer.reader.readexactly(100)
+    peer.reset()
+    async with asyncio.timeout(5):
+        await closed.wait()

@@ -39,7 +39,7 @@ class IOBasePayload(Payload):
         super().__init__(value, headers, content_type=content_type, filename=filename, encoding=encoding)
         if filename is not None and disposition and CONTENT_DISPOSITION not in self.headers:
             self.set_content_disposition(disposition, filename=filename)
-        self._seekable = bool(value.seekable())
+        self._seekable = _can_seek(value)
         self._start = value.tell() if self._seekable else 0
         self._turn = 0
         self._reading = threading.Lock()
@@ -97,6 +97,13 @@ class IOBasePayload(Payload):
 
     def _to_bytes(self, data: Any) -> bytes:
         return bytes(data) if data is not None else b""
+
+
+def _can_seek(file: IO[Any]) -> bool:
+    try:
+        return bool(file.seekable())
+    except AttributeError:  # a member of a tar archive that is read as a stream asks that, which has no answer
+        return False
 
 
 @payload_type((io.BufferedIOBase, io.RawIOBase))
@@ -173,6 +180,14 @@ class AsyncIterablePayload(Payload):
         self._consumed = True
         async for chunk in self._value:
             yield chunk
+
+    async def close(self) -> None:
+        """Close a generator, so that what it holds is given back now, wherever it stands, and not when it is collected.
+        Nothing happens while another task is in it, whose business it is then.
+        """
+        aclose = getattr(self._value, "aclose", None)
+        if aclose is not None and not getattr(self._value, "ag_running", False):
+            await aclose()
 
 
 @payload_type(StreamReader)
