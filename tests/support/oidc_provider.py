@@ -56,6 +56,8 @@ class Issuer:
         self.codes: dict[str, dict[str, str]] = {}
         self.asked: Counter[str] = Counter()
         self.key = KEYS[0]
+        self.refresh: set[str] = set()
+        self.used: set[str] = set()
 
 
 issuers: dict[str, Issuer] = {}
@@ -130,6 +132,8 @@ async def token(request: web.Request) -> web.StreamResponse:
     query = issuer.codes.pop(str(form.get("code")), None)
     if not is_shop(request.headers.get("Authorization"), dict(form), in_form=how == "post"):
         return web.json_response({"error": "invalid_client"}, status=401)
+    if form["grant_type"] == "refresh_token":
+        return await refreshed(how, issuer, str(form["refresh_token"]))
     verifier = str(form.get("code_verifier", "")).encode()
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier).digest()).rstrip(b"=").decode()
     if query is None or query["code_challenge"] != challenge or query["redirect_uri"] != form["redirect_uri"]:
@@ -150,7 +154,40 @@ async def token(request: web.Request) -> web.StreamResponse:
         "id_token": signed(id_claims(url, query, access), issuer.key, wrong),
         **answers.get(wrong, {}),
     }
+    if "offline_access" in query["scope"].split():
+        found |= {"refresh_token": new_refresh_token(issuer), "expires_in": int(query.get("max_age", 300))}
     return await misbehaving(wrong) or web.json_response({name: value for name, value in found.items() if value})
+
+
+def new_refresh_token(issuer: Issuer) -> str:
+    made = secrets.token_urlsafe(8)
+    issuer.refresh.add(made)
+    return made
+
+
+async def refreshed(how: str, issuer: Issuer, refresh: str) -> web.StreamResponse:
+    """New tokens; a refresh token that comes a second time ends all of them, as RFC 9700, 4.14.2, has it."""
+    issuer.asked["refresh"] += 1
+    if how == "late":
+        await asyncio.sleep(0.3)
+    if how == "failing" or refresh == "failing":
+        raise web.HTTPInternalServerError
+    if refresh in issuer.used:
+        issuer.asked["reuse"] += 1
+        issuer.refresh.clear()
+    if refresh not in issuer.refresh:
+        return web.json_response({"error": "invalid_grant"}, status=400)
+    found = {"access_token": f"fresh{issuer.asked['refresh']}", "token_type": "Bearer", "expires_in": 300}
+    if how != "keeping":
+        issuer.refresh.discard(refresh)
+        issuer.used.add(refresh)
+        found["refresh_token"] = new_refresh_token(issuer)
+    return web.json_response(found)
+
+
+async def withdraw(request: web.Request) -> web.Response:
+    issuer_of(request)[2].refresh.clear()
+    return web.Response()
 
 
 def is_shop(authorization: str | None, form: dict[str, Any], *, in_form: bool) -> bool:
@@ -296,6 +333,7 @@ def make() -> web.Application:
     app.router.add_post("/{issuer}/token", token)
     app.router.add_get("/{issuer}/keys", keys)
     app.router.add_post("/{issuer}/rotate", rotate)
+    app.router.add_post("/{issuer}/withdraw", withdraw)
     app.router.add_get("/{issuer}/userinfo", userinfo)
     app.router.add_get("/{issuer}/logout-token", logout_token)
     app.router.add_get("/{issuer}/facts", facts)

@@ -4,20 +4,25 @@ import asyncio
 import logging
 import random
 import secrets
+import sys
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from memcached_servers import MemcachedServer
 from multidict import CIMultiDict
+from processes import free_port
 from redis import Redis
 from redis_servers import RedisServer
+from servers import running
 
 from levante.sessions import EncryptedCookieStorage, MemoryStorage, SessionCookie, SignedCookieStorage, setup
 from levante.sessions.redis import RedisStorage
 from levante.web import Application, AppRunner, HTTPException, Response, TCPSite, middleware
 
 KEYS = tuple(random.Random(seed).randbytes(32) for seed in (1, 2, 3))
+SUPPORT = Path(__file__).parents[3] / "tests" / "support"
 START = 1_790_000_000.0
 
 
@@ -211,6 +216,14 @@ def make_storage(request, make_of_kind, clock):
         return kind(keys or KEYS[:1], clock=clock, **options)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def provider():
+    """The address of a login provider, a process of its own; below it, `/{how}-{anything}` is an issuer."""
+    port = free_port()
+    with running([sys.executable, str(SUPPORT / "oidc_provider.py"), str(port)], cwd=SUPPORT, port=port):
+        yield f"http://127.0.0.1:{port}"
 
 
 class Answer:

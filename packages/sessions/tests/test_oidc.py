@@ -3,12 +3,9 @@
 import asyncio
 import copy
 import itertools
-import sys
-from pathlib import Path
 
 import pytest
 from processes import free_port
-from servers import running
 from yarl import URL
 
 from levante import web
@@ -18,16 +15,8 @@ from levante.sessions.oidc import LoginRefused, OAuth2Login, OpenIdLogin, Provid
 
 pytestmark = pytest.mark.parity("L14")
 
-SUPPORT = Path(__file__).parents[3] / "tests" / "support"
 SHOP = {"client_id": "shop", "client_secret": "s3cret:+ /", "redirect_uri": "https://shop.test/callback"}
 numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def provider():
-    port = free_port()
-    with running([sys.executable, str(SUPPORT / "oidc_provider.py"), str(port)], cwd=SUPPORT, port=port):
-        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture

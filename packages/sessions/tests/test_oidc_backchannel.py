@@ -2,12 +2,8 @@
 
 import itertools
 import json
-import sys
-from pathlib import Path
 
 import pytest
-from processes import free_port
-from servers import running
 from yarl import URL
 
 from levante.client import ClientSession
@@ -18,16 +14,8 @@ from levante.web import Response
 
 pytestmark = pytest.mark.parity("L14")
 
-SUPPORT = Path(__file__).parents[3] / "tests" / "support"
 SHOP = {"client_id": "shop", "client_secret": "s3cret:+ /", "redirect_uri": "https://shop.test/callback"}
 numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def provider():
-    port = free_port()
-    with running([sys.executable, str(SUPPORT / "oidc_provider.py"), str(port)], cwd=SUPPORT, port=port):
-        yield f"http://127.0.0.1:{port}"
 
 
 class Shop:

@@ -15,9 +15,10 @@ async def callback(request):
 """
 
 from .backchannel import BackChannelLogout
-from .errors import LoginRefused, LogoutRefused, ProviderFault
+from .errors import LoginEnded, LoginRefused, LogoutRefused, ProviderFault
 from .fetching import Answer, HttpClient
-from .login import CodeLogin, Login
+from .keeper import TokenKeeper
+from .login import CodeLogin, Login, Tokens
 from .logouttoken import LogoutNotice
 from .oauth2 import OAuth2Login
 from .openid import OpenIdLogin
@@ -29,6 +30,7 @@ __all__ = [
     "CodeLogin",
     "HttpClient",
     "Login",
+    "LoginEnded",
     "LoginRefused",
     "LogoutNotice",
     "LogoutRefused",
@@ -36,4 +38,6 @@ __all__ = [
     "OpenIdLogin",
     "Provider",
     "ProviderFault",
+    "TokenKeeper",
+    "Tokens",
 ]

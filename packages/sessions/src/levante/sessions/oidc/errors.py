@@ -3,6 +3,7 @@ session is saved and the login that was under way is used up. What they say to t
 provider or the browser sent stands in it.
 
 LoginRefused (HTTPBadRequest)   the browser's, or the provider said no: the login has to be begun again
+LoginEnded (HTTPUnauthorized)   the provider does not stand for the login any more: the user has to log in again
 LogoutRefused (HTTPBadRequest)  whoever's who says that somebody has logged out: it is not believed
 ProviderFault (HTTPBadGateway)  the provider's: it did not answer, or what it answered makes no sense
 """
@@ -10,7 +11,7 @@ ProviderFault (HTTPBadGateway)  the provider's: it did not answer, or what it an
 import json
 from typing import Final
 
-from levante.web import HTTPBadGateway, HTTPBadRequest
+from levante.web import HTTPBadGateway, HTTPBadRequest, HTTPUnauthorized
 
 KNOWN_CODES: Final = frozenset(
     {
@@ -51,6 +52,14 @@ class LoginRefused(HTTPBadRequest):
         self.description = "".join(filter(str.isprintable, description))[:MAX_DESCRIPTION]
         told = why if self.code is None else f"{why} ({self.code})"
         super().__init__(text=f"400: the login did not come about: {told}")
+
+
+class LoginEnded(HTTPUnauthorized):
+    """There are no tokens of this user that hold, and none to be had. `why` is a fixed phrase of ours."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(headers={"WWW-Authenticate": 'Session realm="login"'}, text=f"401: log in again: {why}")
 
 
 class LogoutRefused(HTTPBadRequest):

@@ -49,6 +49,16 @@ class Login:
     expires_in: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a refresh token was exchanged for. `refresh_token` takes the place of the one before, which is used up; None
+    where that one goes on. `expires_in` is in seconds, None where the provider does not say."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    expires_in: int | None
+
+
 class CodeLogin(ABC):
     """Base of OpenIdLogin and OAuth2Login. `redirect_uri` is the absolute URL of the handler that calls finish(), as
     it is registered with the provider; `client_secret` is None for a client that has none; `patience` is in seconds,
@@ -139,7 +149,6 @@ class CodeLogin(ABC):
             raise LoginRefused("the provider sent no code")
         tokens = await self._redeem(provider, code, begun)
         claims, subject = await self._identified(provider, tokens, begun)
-        expires = tokens.get("expires_in")
         return Login(
             issuer=provider.issuer,
             subject=subject,
@@ -148,8 +157,16 @@ class CodeLogin(ABC):
             access_token=tokens["access_token"],
             refresh_token=_text_or_none(tokens, "refresh_token"),
             id_token=_text_or_none(tokens, "id_token"),
-            expires_in=expires if isinstance(expires, int) and not isinstance(expires, bool) else None,
+            expires_in=_seconds_or_none(tokens),
         )
+
+    async def refresh(self, refresh_token: str) -> Tokens:
+        """New tokens for a refresh token (RFC 6749, 6), which most providers take once only: keep the new one before
+        anything else, or let a TokenKeeper do it. An ID token that comes along is not looked at. Raises LoginRefused
+        for a refresh token that does not hold any more, and ProviderFault."""
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        tokens = await self._ask_for_tokens(await self._provider(), form, what="refresh token")
+        return Tokens(tokens["access_token"], _text_or_none(tokens, "refresh_token"), _seconds_or_none(tokens))
 
     async def _redeem(self, provider: Provider, code: str, begun: PendingLogin) -> dict[str, Any]:
         """The tokens for a code (RFC 6749, 4.1.3)."""
@@ -159,6 +176,9 @@ class CodeLogin(ABC):
             "redirect_uri": self._redirect_uri,
             "code_verifier": begun.verifier,
         }
+        return await self._ask_for_tokens(provider, form, what="code")
+
+    async def _ask_for_tokens(self, provider: Provider, form: dict[str, str], *, what: str) -> dict[str, Any]:
         headers = {}
         if self._client_secret is None:
             form["client_id"] = self._client_id
@@ -169,7 +189,7 @@ class CodeLogin(ABC):
             headers["Authorization"] = "Basic " + base64.b64encode(credentials.encode()).decode()
         status, tokens = await self._fetcher.post("token request", provider.token_endpoint, form=form, headers=headers)
         if status != 200 or "error" in tokens:
-            _refuse(status, tokens)
+            _refuse(status, tokens, what)
         kind, access = tokens.get("token_type"), tokens.get("access_token")
         if not isinstance(kind, str) or kind.lower() != "bearer" or not isinstance(access, str) or not access.isascii():
             raise ProviderFault("the token request was answered without a bearer token")
@@ -185,10 +205,10 @@ class CodeLogin(ABC):
         """Claims and subject of who has logged in."""
 
 
-def _refuse(status: int, answer: dict[str, Any]) -> NoReturn:
+def _refuse(status: int, answer: dict[str, Any], what: str) -> NoReturn:
     code = answer.get("error")
     if code == "invalid_grant":
-        raise LoginRefused("the provider does not know the code, or not any more", code=code)
+        raise LoginRefused(f"the provider does not know the {what}, or not any more", code=code)
     known = f" ({LoginRefused('', code=code).code})" if isinstance(code, str) else ""
     raise ProviderFault(f"the token request was answered with {status}{known}")
 
@@ -204,3 +224,8 @@ def _parameter(request: Request, name: str) -> str:
 def _text_or_none(tokens: dict[str, Any], name: str) -> str | None:
     value = tokens.get(name)
     return value if isinstance(value, str) else None
+
+
+def _seconds_or_none(tokens: dict[str, Any]) -> int | None:
+    value = tokens.get("expires_in")
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
