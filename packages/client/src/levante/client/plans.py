@@ -212,11 +212,16 @@ class Plans:
     def _make_first(
         self, method: str, url: URL, kind: str, names: tuple[str, ...], connector: BaseConnector
     ) -> Plan | None:
-        own = _samples(names)
-        if own is None or any(name in self._headers for name in _SPECIAL_DEFAULTS):
+        if any(name in self._headers for name in _SPECIAL_DEFAULTS):
             return None
-        journey, sending, _ = embark(Arguments(headers=own), self.defaults, connector, method, url)
-        request = journey.first_request(_sample(kind, self.defaults), jar=_NO_COOKIES)
+        try:
+            own = check_headers([(name, _SAMPLE) for name in names])
+            if len({name.lower() for name in own}) != len(names) or any(name in own for name in _SPECIAL_FIELDS):
+                return None
+            journey, sending, _ = embark(Arguments(headers=own), self.defaults, connector, method, url)
+            request = journey.first_request(_sample(kind, self.defaults), jar=_NO_COOKIES)
+        except (TypeError, ValueError):
+            return None  # the long way says what is wrong, perhaps with more than is seen here
         if kind != _NO_BODY:
             request.headers.popall(hdrs.CONTENT_LENGTH, None)  # it comes with each body
         fields = list(request.headers.items())
@@ -240,16 +245,6 @@ def is_handled(defaults: Defaults) -> bool:
     resilience = defaults.resilience
     given = (defaults.cache, resilience.retry, resilience.breaker)
     return bool(defaults.middlewares) or any(one is not None for one in given)
-
-
-def _samples(names: tuple[str, ...]) -> CIMultiDict[str] | None:
-    """Fields of `names`; None where one is no name, repeated, or of a meaning for the framing of a request."""
-    try:
-        samples = check_headers([(name, _SAMPLE) for name in names])
-    except (TypeError, ValueError):
-        return None
-    is_usual = len(set(map(str.lower, names))) == len(names) and not any(name in samples for name in _SPECIAL_FIELDS)
-    return samples if is_usual else None
 
 
 def _keep(known: dict[Place, Plan], place: Place, plan: Plan) -> None:
