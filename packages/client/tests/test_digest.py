@@ -199,3 +199,10 @@ def test_client_nonces_differ() -> None:
     assert challenge is not None
     nonces = {answer(DigestSession(challenge, ORIGIN, MUFASA))["cnonce"] for _ in range(20)}
     assert len(nonces) == 20
+
+
+@pytest.mark.parity("C25")
+@pytest.mark.parametrize("field", ["Digest", "Digest ", "Digest =invalid, format"])
+def test_a_digest_that_says_nothing_is_no_challenge(field: str) -> None:
+    assert choose_challenge(parse_challenges([field])) is None
+    assert choose_challenge(parse_challenges([field, "Digest realm=r, nonce=n"])) is not None

@@ -130,6 +130,12 @@ async def test_a_plain_request_to_a_proxy_behind_tls(serve, relay, session, serv
     async with session.get("http://levante.test/", proxy=proxy.url, proxy_ssl=client_tls) as answer:
         assert await answer.read() == b"ok"
     assert relay.asked[0].target == "http://levante.test/"
+    async with session.get("http://levante.test/", proxy=proxy.url, ssl=client_tls) as answer:
+        assert await answer.read() == b"ok"
+    for setting in (True, False):  # what is not said of a proxy does not weaken it
+        with pytest.raises(client.ClientConnectorCertificateError):
+            await session.get("http://levante.test/", proxy=proxy.url, ssl=setting)
+    assert proxy.connections == 2
 
 
 @pytest.mark.parity("U8", "C18")

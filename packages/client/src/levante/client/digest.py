@@ -66,6 +66,8 @@ def choose_challenge(challenges: list[Challenge]) -> DigestChallenge | None:
 
 
 def _check(parameters: dict[str, str], reasons: list[str]) -> DigestChallenge | None:
+    if not parameters:
+        return None  # the scheme alone, or nothing that can be read behind it: there is nothing to answer
     if "realm" not in parameters:
         raise ClientError("a digest challenge without a realm (RFC 7616 section 3.3)")
     if not parameters.get("nonce"):
