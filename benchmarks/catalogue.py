@@ -6,7 +6,7 @@ HELLO = ("hello-2", "hello-13")
 BARE = (*HELLO, "json", "echo-1k", "echo-100k", "download", "upload", "idle", "idle-10k")
 WHOLE = (*BARE, "static")
 WEBSOCKETS = ("ws-64", "ws-64k", "broadcast", "idle-ws")
-CLIENT = ("client-get", "client-get-32", "client-post", "client-post-32")
+CLIENT = ("client-get", "client-get-32", "client-post", "client-post-32", "client-call")
 PARSER = ("parse",)
 SESSION = ("session",)
 

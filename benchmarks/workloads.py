@@ -146,6 +146,7 @@ WORKLOADS = (
     ),
     client("client-get", "client GET", "GET", 1),
     client("client-get-32", "client GET, 32 at once", "GET", 32),
+    client("client-call", "client GET, 3 fields and a deadline", "CALL", 1),
     client("client-post", "client POST 1 KiB", "POST", 1),
     client("client-post-32", "client POST 1 KiB, 32 at once", "POST", 32),
     Workload("parse", "parse a head, 13 fields", Kind.CALL, counted=2000),

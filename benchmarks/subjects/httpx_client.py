@@ -12,7 +12,11 @@ async def main() -> None:
     async with httpx.AsyncClient() as client:
 
         async def request(method: str) -> tuple[int, int]:
-            response = await (client.get(URL) if method == "GET" else client.post(URL, content=orders.BODY))
+            if method == "CALL":
+                fields = {**orders.FIELDS, **orders.DEADLINE_FIELD}
+                response = await client.get(URL, headers=fields, timeout=orders.DEADLINE)
+            else:
+                response = await (client.get(URL) if method == "GET" else client.post(URL, content=orders.BODY))
             return response.status_code, len(response.content)
 
         await orders.serve(request)

@@ -15,6 +15,10 @@ BATCH = 20  # calls that are timed as one: the clock costs as much as the shorte
 
 Order = dict[str, Any]
 BODY = json.dumps({"text": "x" * 1000}).encode()
+# What one service says to another for which it works (the method CALL): who asks, about what, and how long it may take.
+FIELDS = {"X-Request-ID": "01929f6b2c5e7c3f", "Authorization": f"Bearer {'token' * 8}", "Accept": "application/json"}
+DEADLINE = 5  # seconds
+DEADLINE_FIELD = {"X-Envoy-Expected-Rq-Timeout-Ms": str(DEADLINE * 1000)}  # for clients that do not say it themselves
 
 
 def report(started: float, times: list[float], *, each: int = 1) -> None:

@@ -1,5 +1,7 @@
 """pyreqwest: reqwest, in Rust, on threads of its own."""
 
+from datetime import timedelta
+
 import orders
 import settings
 import uvloop
@@ -12,7 +14,10 @@ async def main() -> None:
     async with ClientBuilder().build() as client:
 
         async def request(method: str) -> tuple[int, int]:
-            builder = client.get(URL) if method == "GET" else client.post(URL).body_bytes(orders.BODY)
+            builder = client.post(URL).body_bytes(orders.BODY) if method == "POST" else client.get(URL)
+            if method == "CALL":
+                fields = {**orders.FIELDS, **orders.DEADLINE_FIELD}
+                builder = builder.headers(fields).timeout(timedelta(seconds=orders.DEADLINE))
             response = await builder.build().send()
             return response.status, len(await response.bytes())
 
