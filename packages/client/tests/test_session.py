@@ -286,6 +286,33 @@ async def test_a_foreign_jar_is_asked(serve) -> None:
         assert server.last.value("Cookie") is None
 
 
+@pytest.mark.parity("C10", "C29")
+@pytest.mark.parametrize("way", ["short", "handled", "long"])
+async def test_a_jar_that_raises_keeps_no_connection(serve, way: str) -> None:
+    class Jar(client.DummyCookieJar):
+        def update_cookies_from_headers(self, headers, response_url):
+            raise RuntimeError("boom")
+
+    async def hop(request, handler):
+        return await handler(request)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: a=1\r\n\r\nx")
+        await reader.read()
+
+    server = await serve(talk=talk)
+    connector = TCPConnector(limit=1)
+    middlewares = [hop] if way == "handled" else []
+    options = {"cookies": {"a": "1"}} if way == "long" else {}
+    async with ClientSession(connector=connector, cookie_jar=Jar(), middlewares=middlewares) as session:
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="boom") as caught:
+                await session.get(server.url, **options)
+            assert connector._pool.leased_count == 0
+            del caught
+
+
 @pytest.mark.parity("C7")
 async def test_raise_for_status(serve, response) -> None:
     server = await serve(response(b"gone", status="404 Not Found"))

@@ -6,6 +6,7 @@ this way for the long one."""
 from typing import Final
 
 from .connector import BaseConnector
+from .journey import keep_cookies
 from .middlewares import ClientHandlerType
 from .options import Arguments, Defaults, RequestOptions, StrOrURL
 from .plans import Plan
@@ -36,9 +37,7 @@ async def by_handlers(
     response = await in_total_time(_handle(request, handler), timeout, defaults, since=since)
     if response.status in REDIRECT_STATUSES:
         return await follow(response, request.body, defaults, connector, method, url, options, since=since)
-    cookies = response.set_cookie_fields()
-    if cookies:
-        defaults.cookie_jar.update_cookies_from_headers(cookies, response.url)
+    keep_cookies(defaults.cookie_jar, response)
     if request.body is not None and not request.body.autoclose:
         await response.close_when_sent(request.body)
     verdict = options.get("raise_for_status")

@@ -83,7 +83,7 @@ class Journey:
                 request = self._route.make_request(self.method, self.url, head, body)
                 response = await self._route.handler(request) if first is None else first
                 first = None
-                self._keep_cookies(response)
+                keep_cookies(self._route.jar, response)
                 if self._route.hsts is not None and is_verified(request.ssl):
                     self._route.hsts.learn(response.url, response.headers.get(hdrs.STRICT_TRANSPORT_SECURITY))
                 hop = self._next(response)
@@ -124,11 +124,6 @@ class Journey:
         if cookies:
             headers[hdrs.COOKIE] = cookies
         return headers
-
-    def _keep_cookies(self, response: ClientResponse) -> None:
-        fields = response.set_cookie_fields()
-        if fields:
-            self._route.jar.update_cookies_from_headers(fields, response.url)
 
     def _next(self, response: ClientResponse) -> Hop | None:
         route = self._route
@@ -188,6 +183,17 @@ class Journey:
                 "give bytes or a seekable file"
             )
         return body
+
+
+def keep_cookies(jar: AbstractCookieJar, response: ClientResponse) -> None:
+    """Give `jar` what `response` sets. The response is closed when a jar of somebody's own raises: nobody gets it."""
+    fields = response.set_cookie_fields()
+    if fields:
+        try:
+            jar.update_cookies_from_headers(fields, response.url)
+        except BaseException:
+            response.close()
+            raise
 
 
 def jar_field(jar: AbstractCookieJar, url: URL) -> str:

@@ -15,6 +15,7 @@ from levante.http import hdrs
 
 from .breaker import CircuitOpenError
 from .errors import ClientConnectionError
+from .journey import keep_cookies
 from .middlewares import ClientHandlerType
 from .request import IDEMPOTENT_METHODS, ClientRequest
 from .response import ClientResponse
@@ -170,9 +171,7 @@ async def _verdict(response: ClientResponse, attempts: _Sequence) -> float | Non
 async def leave(response: ClientResponse, request: ClientRequest) -> None:
     """Be done with a response that the caller does not get. Its cookies count all the same: they may say which server
     to come back to."""
-    fields = response.set_cookie_fields()
-    if fields:
-        request.session.cookie_jar.update_cookies_from_headers(fields, response.url)
+    keep_cookies(request.session.cookie_jar, response)
     await response.wait_for_close()
 
 

@@ -7,6 +7,7 @@ from levante.http.fieldnames import SET_COOKIE
 
 from .connector import BaseConnector, Lease
 from .handledway import by_handlers
+from .journey import keep_cookies
 from .options import Arguments, RequestOptions, StrOrURL
 from .outgoingdeadline import bounded, expired_error
 from .plans import Plan, Plans
@@ -67,8 +68,7 @@ async def request(
         payload = plan.payload(body) if plan.basis.carries else None
         return await follow(response, payload, plans.defaults, connector, method, url, options, since=since)
     if exchange.final_head().seen & SET_COOKIE:
-        cookies = response.set_cookie_fields()
-        plans.defaults.cookie_jar.update_cookies_from_headers(cookies, response.url)
+        keep_cookies(plans.defaults.cookie_jar, response)
     verdict = options.get("raise_for_status") if options else None
     if verdict is None:
         verdict = plans.defaults.raise_for_status
