@@ -301,3 +301,24 @@ async def test_the_client_goes_away(serve: Any) -> None:
     await peer.reader.read(10)
     peer.reset()
     assert isinstance(await asyncio.wait_for(failed, 5), PeerDisconnected)
+
+
+async def test_what_is_too_late_is_refused_or_done(serve: Any) -> None:
+    refused: list[str] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for change in (response.enable_compression, response.enable_chunked_encoding):
+            try:
+                change()
+            except RuntimeError as exc:
+                refused.append(str(exc).partition(":")[0])
+        response.force_close()
+        return response
+
+    peer = await (await serve(handler)).connect()
+    answer = await peer.request("GET", "/")
+    assert (answer.status, answer.headers.get("Connection")) == (200, None)
+    assert await peer.is_closed()
+    assert refused == ["cannot change compression", "cannot change chunked encoding"]

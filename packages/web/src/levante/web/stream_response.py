@@ -121,7 +121,8 @@ class StreamResponse(TrailersMixin, CookieMixin):
         return self._chunked
 
     def enable_chunked_encoding(self) -> None:
-        """Send chunks even if the length is known. RuntimeError when Content-Length is set."""
+        """Send chunks even if the length is known. RuntimeError when Content-Length is set, and once prepared."""
+        self._check_changeable("chunked encoding")
         if "Content-Length" in self.headers:
             raise RuntimeError("a response is either chunked or has a Content-Length; remove the header first")
         self._chunked = True
@@ -146,8 +147,9 @@ class StreamResponse(TrailersMixin, CookieMixin):
         Nothing happens when Content-Encoding or Content-Range is set already. A strong ETag becomes a weak one.
         `level` is the coding's own, `strategy` zlib's (br and zstd are then not on offer). What is written may be held
         back to be compressed with what follows, until `drain`; with `flush` it never is, which None means for
-        `text/event-stream`. ValueError for a coding whose library is not installed.
+        `text/event-stream`. ValueError for a coding whose library is not installed, RuntimeError once prepared.
         """
+        self._check_changeable("compression")
         offered = None if codings is None else tuple(codings)
         for coding in (*(() if force is None else (force,)), *(offered or ())):
             if not isinstance(coding, ContentCoding):
@@ -161,8 +163,10 @@ class StreamResponse(TrailersMixin, CookieMixin):
         return self._keep_alive
 
     def force_close(self) -> None:
-        """Close the connection after this response."""
+        """Close the connection after this response; once prepared the client is not told before."""
         self._keep_alive = False
+        if self._exchange is not None:
+            self._exchange.keep_alive = False
 
     @property
     def content_length(self) -> int | None:
