@@ -1,5 +1,6 @@
 """Logouts that the provider tells of, from server to server (OpenID Connect Back-Channel Logout 1.0)."""
 
+import dataclasses
 import itertools
 import json
 
@@ -186,3 +187,14 @@ async def test_a_provider_that_cannot_be_asked(provider, serve):
         answer = await visitor.post("/logout", body=b"logout_token=a.b.c", **FORM)
         assert answer.status == 502
         assert "shop" in repr(logout)
+
+
+async def test_a_provider_without_keys(shop, monkeypatch):
+    provider = dataclasses.replace(await shop.login._provider(), jwks_uri=None)
+
+    async def known():
+        return provider
+
+    monkeypatch.setattr(shop.login, "_provider", known)
+    assert (await shop.tell(await shop.token())).status == 502
+    assert not shop.told

@@ -50,8 +50,8 @@ class BackChannelLogout:
         return Response(headers={"Cache-Control": "no-store"})
 
     async def _take(self, request: Request) -> None:
-        tokens = (await request.post()).getall("logout_token", [])
-        token = tokens[0] if len(tokens) == 1 else None
+        given = (await request.post()).getall("logout_token", [])
+        token = given[0] if len(given) == 1 else None
         if not isinstance(token, str):
             raise LogoutRefused("the form has no logout_token, or several")
         notice = await self._login.logout_notice(token)

@@ -74,9 +74,6 @@ class LogoutRefused(HTTPBadRequest):
             headers={"Cache-Control": "no-store"},
         )
 
-    def __str__(self) -> str:
-        return self.why
-
 
 class ProviderFault(HTTPBadGateway):
     """The provider could not be asked, or its answer cannot be used. `why` is a phrase of ours for the log."""
