@@ -51,7 +51,7 @@ async def test_a_conversation(serve: Any) -> None:
 
     async def handler(request: web.Request) -> web.WebSocketResponse:
         ws = web.WebSocketResponse()
-        assert ws.closed
+        assert not ws.closed
         assert ws.close_code is None
         assert ws.get_extra_info("peername", 5) == 5
         assert ws.exception() is None

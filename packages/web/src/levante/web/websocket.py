@@ -230,8 +230,8 @@ class WebSocketResponse(StreamResponse, Conversation):
 
     @property
     def closed(self) -> bool:
-        """Whether it is closed, or was never open."""
-        return self._connection is None or self._connection.closed
+        """Whether it is closed; it is not before it was opened."""
+        return self._connection is not None and self._connection.closed
 
     @property
     def close_code(self) -> int | None:
