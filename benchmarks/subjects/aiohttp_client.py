@@ -1,16 +1,15 @@
 """aiohttp's client."""
 
-from typing import Any
+from contextlib import nullcontext
 
 import aiohttp
 import orders
 import webclient
 
-
-def call(session: aiohttp.ClientSession, url: str) -> Any:
-    timeout = aiohttp.ClientTimeout(total=orders.DEADLINE)
-    return session.get(url, headers={**orders.FIELDS, **orders.DEADLINE_FIELD}, timeout=timeout)
-
+OPTIONS = {
+    "headers": {**orders.FIELDS, **orders.DEADLINE_FIELD},
+    "timeout": aiohttp.ClientTimeout(total=orders.DEADLINE),
+}
 
 if __name__ == "__main__":
-    webclient.run(aiohttp, call)
+    webclient.run(aiohttp, OPTIONS, nullcontext)

@@ -1,6 +1,7 @@
 """The client of levante and of aiohttp: one source, since the API is one."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import orders
@@ -10,9 +11,9 @@ import uvloop
 URL = f"http://{settings.HOST}:{settings.PORT}/"
 
 
-def run(client: Any, call: Callable[[Any, str], Any]) -> None:
-    """Carry out orders with `client`, which is levante.client or aiohttp; `call(session, url)` is its way to call
-    another service."""
+def run(client: Any, options: dict[str, Any], deadline: Callable[[], AbstractContextManager[None]]) -> None:
+    """Carry out orders with `client`, which is levante.client or aiohttp. Another service is called with `options`, and
+    under `deadline()`."""
 
     async def main() -> None:
         async with client.ClientSession() as session:
@@ -22,8 +23,9 @@ def run(client: Any, call: Callable[[Any, str], Any]) -> None:
                     async with session.get(URL) as response:
                         return response.status, len(await response.read())
                 if method == "CALL":
-                    async with call(session, URL) as response:
-                        return response.status, len(await response.read())
+                    with deadline():
+                        async with session.get(URL, **options) as response:
+                            return response.status, len(await response.read())
                 async with session.post(URL, data=orders.BODY) as response:
                     return response.status, len(await response.read())
 
