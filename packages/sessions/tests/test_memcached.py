@@ -444,6 +444,23 @@ async def test_a_memcached_that_answers_with_errors(answer):
 
 
 @pytest.mark.hardening("X18")
+async def test_after_a_failure_there_is_a_new_client():
+    """emcache waits longer and longer before it looks for a server that was away; a new client looks at once."""
+    clients = []
+    async with pretending(always(b"ERROR\r\n")) as address:
+        store = restless(address)
+        make = store._link._connect
+
+        async def connect():
+            clients.append(await make())
+            return clients[-1]
+
+        store._link._connect = connect
+        await check_that_all_is_refused(store)
+    assert [client.closed for client in clients] == [True] * 3
+
+
+@pytest.mark.hardening("X18")
 async def test_an_answer_that_comes_late_is_nobody_elses(own_server):
     """While the server hangs, questions are given up; afterwards each gets its own answer."""
     store = restless(own_server.address)
