@@ -4,6 +4,7 @@ be told from what goes the long way, and must be refused as there; `LONG` sends 
 import asyncio
 import contextlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,11 +27,12 @@ from levante.client import (
     Retry,
     SocketTimeoutError,
     TCPConnector,
+    shortway,
 )
 from levante.client.options import RequestOptions
 from levante.client.plans import MAX_PLANS, OPTIONS
 from levante.client.request import ClientRequest
-from levante.http import deadlines
+from levante.http import ExchangeTimeout, deadlines
 from levante.http.deadlines import DEADLINE_HEADER, within
 
 LONG: dict[str, Any] = {"max_redirects": 10}  # the default, but said
@@ -78,7 +80,7 @@ class Ways:
         self.server = server
         self.planned = 0
 
-    def takes(self, method: str, url: str, options: Any) -> bool:
+    def takes(self, method: str, url: str | URL, options: Any) -> bool:
         """Whether a request goes the short way."""
         session = self.session
         left = deadlines.remaining()
@@ -88,7 +90,7 @@ class Ways:
             return plan is not None
         return False
 
-    async def outcome(self, method: str, url: str, options: dict[str, Any]) -> Any:
+    async def outcome(self, method: str, url: str | URL, options: dict[str, Any]) -> Any:
         """What the server was told and what the caller learned, or the error, before which nothing was sent."""
         count = len(self.server.seen)
         try:
@@ -199,6 +201,24 @@ async def test_what_services_give_goes_the_short_way(server: Any, options: dict[
                 assert ways.takes("GET", server.url, options)
         assert not ways.takes("GET", server.url, {**options, **LONG})
         assert RequestOptions.__optional_keys__ > OPTIONS
+
+
+@pytest.mark.hardening("C60")
+@pytest.mark.parametrize("path", ["\xe4", "a b", "?q=\x00"])
+async def test_a_url_that_is_passed_as_encoded_and_is_not(server: Any, session: ClientSession, path: str) -> None:
+    ways = Ways(session, server)
+    url = URL(server.url + path, encoded=True)
+    long = await ways.outcome("GET", url, LONG)
+    assert issubclass(long[0], ValueError)
+    for options in ({}, {}, {"params": {"a": "b"}}, {"headers": {"a": "b"}}):
+        assert (await ways.outcome("GET", url, options))[0] is long[0]
+    assert not ways.takes("GET", url, {})
+
+
+def test_an_answer_whose_time_ends_as_it_begins_is_late() -> None:
+    exchange: Any = SimpleNamespace(error=ExchangeTimeout("total"))
+    with pytest.raises(ExchangeTimeout):
+        shortway._grant_total(exchange, 60)
 
 
 async def test_fields_stand_where_they_stand_on_the_long_way(server: Any) -> None:
