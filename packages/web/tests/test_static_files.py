@@ -221,7 +221,7 @@ async def test_description_and_options(root: Path) -> None:
     info = resource.get_info()
     assert (info["directory"], info["prefix"], sorted(info["routes"])) == (root, "/static", ["GET", "HEAD"])
     assert len(resource) == 2
-    assert "<StaticResource 'files'  /static ->" in repr(resource)
+    assert "<StaticResource 'files' /static ->" in repr(resource)
     route = resource.set_options_route(preflight)
     assert route.method == "OPTIONS"
     assert [each.method for each in resource] == ["GET", "HEAD", "OPTIONS"]

@@ -164,7 +164,7 @@ class StaticResource(PrefixResource):
 
     def __repr__(self) -> str:
         name = "" if self.name is None else f"'{self.name}' "
-        return f"<StaticResource {name} {self._prefix} -> {self._directory!r}>"
+        return f"<StaticResource {name}{self._prefix} -> {self._directory!r}>"
 
     # Serving.
 
