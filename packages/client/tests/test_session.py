@@ -205,6 +205,9 @@ async def test_unknown_arguments_are_refused(session) -> None:
         await session.get("http://h/", timeout="5")
     with pytest.raises(TypeError, match="ssl"):
         await session.get("http://h/", ssl="no")
+    for body in (5, object()):
+        with pytest.raises(TypeError, match="in data="):
+            await session.post("http://h/", data=body)
     with pytest.raises(TypeError, match="header 'X'"):
         await session.get("http://h/", headers={"X": 1})
 

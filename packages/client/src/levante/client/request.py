@@ -351,12 +351,16 @@ def check_compress(compress: bool | str | None) -> str | None:
 
 
 def as_payload(body: Any) -> Payload:  # Any: whatever the payload registry knows
-    """`body` as a payload: a form from mappings, pairs and FormData, the rest by the registry of payloads."""
+    """`body` as a payload: a form from mappings, pairs and FormData, the rest by the registry of payloads. TypeError
+    for what has none."""
     if isinstance(body, FormData):
         return body()
     if isinstance(body, FORM_TYPES):
         return FormData(body)()
-    payload = get_payload(body)
+    try:
+        payload = get_payload(body)
+    except LookupError as exc:
+        raise TypeError(f"nothing can be sent of the {type(body).__name__} in data=: {exc}") from exc
     if isinstance(body, io.IOBase):
         payload.headers.popall(hdrs.CONTENT_DISPOSITION, None)  # which is for the parts of a form
     return payload
