@@ -302,7 +302,11 @@ async def test_the_fields_that_an_application_accepts(serve: Any, kind: str) -> 
             most = int(request.query["most"])
             request = request.clone(client_max_fields=most)
             assert request.client_max_fields == most
-        return web.Response(text=str(len(await request.post())))
+        try:
+            return web.Response(text=str(len(await request.post())))
+        except web.HTTPRequestEntityTooLarge as exc:
+            assert exc.max_size == request.client_max_fields
+            raise
 
     def form(count: int) -> tuple[list[tuple[str, str]], bytes]:
         if kind == "urlencoded":

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, TypeAlias
 
 from multidict import CIMultiDictProxy, MultiDict
 
-from levante.http.errors import MalformedContent
+from levante.http.errors import LimitExceeded, MalformedContent
 from levante.http.formdecoder import FieldData, FieldStart, FormDecoder
 from levante.http.forms import parse_urlencoded
 from levante.http.limits import MultipartLimits
@@ -57,8 +57,18 @@ FormValue: TypeAlias = str | bytearray | FileField
 
 async def read_form(request: "BaseRequest") -> MultiDict[FormValue]:
     """The fields in order. An empty dict for other methods and media types. MalformedContent when nobody can tell the
-    type of the body: what was sent must not be lost without a word.
+    type of the body: what was sent must not be lost without a word. HTTPRequestEntityTooLarge for every excess.
     """
+    try:
+        return await _read_form(request)
+    except LimitExceeded as exc:
+        if exc.status != HTTPRequestEntityTooLarge.status_code:
+            raise
+        request.exchange.keep_alive = False  # as after every other excess
+        raise HTTPRequestEntityTooLarge(exc.maximum, exc.actual, text=f"413: {exc.message}") from exc
+
+
+async def _read_form(request: "BaseRequest") -> MultiDict[FormValue]:
     if request.method not in FORM_METHODS:
         return MultiDict()
     declared = _declared_type(request)
