@@ -103,20 +103,30 @@ async def test_a_length_that_lies_is_our_error(serve, session) -> None:
 
 
 @pytest.mark.parity("C33")
-async def test_expect_100(serve, session) -> None:
+@pytest.mark.parametrize(
+    "asks",
+    [
+        {"expect100": True},
+        {"headers": {"Expect": "100-Continue"}},
+        {"headers": {"expect": "100-continue"}, "expect100": True},
+    ],
+)
+async def test_expect_100(serve, session, asks) -> None:
     heads = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heads.append(await reader.readuntil(b"\r\n\r\n"))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.readexactly(1), 0.05)
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         assert await reader.readexactly(3) == b"abc"
         writer.write(OK)
         await reader.read()
 
     server = await serve(talk=talk)
-    async with session.post(server.url, data=b"abc", expect100=True) as response:
+    async with session.post(server.url, data=b"abc", **asks) as response:
         assert await response.read() == b"ok"
-    assert b"Expect: 100-continue\r\n" in heads[0]
+    assert heads[0].lower().count(b"\r\nexpect: 100-continue\r\n") == 1
 
 
 @pytest.mark.parity("C33")

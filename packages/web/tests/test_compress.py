@@ -111,12 +111,15 @@ async def test_caches_are_told(serve: Any) -> None:
     async def handler(request: web.Request) -> web.Response:
         if request.path == "/304":
             return web.Response(status=304)
+        if request.path == "/206":
+            return web.Response(status=206, text=LARGE, headers={"Content-Range": "bytes 0-9/99"})
         return web.Response(text=LARGE if request.path == "/large" else "x")
 
     served = await serve(make_app(handler))
-    for path, vary in (("/large", "Accept-Encoding"), ("/304", "Accept-Encoding"), ("/small", None)):
+    for path, vary in (("/large", True), ("/304", True), ("/206", True), ("/small", False)):
         for headers in (ALL, []):
-            assert (await served.request("GET", path, headers)).headers.get("Vary") == vary
+            answer = await served.request("GET", path, headers)
+            assert answer.headers.get("Vary") == ("Accept-Encoding" if vary else None)
 
 
 async def test_head_says_what_get_says(serve: Any) -> None:

@@ -253,6 +253,7 @@ async def test_compressing_on_the_way(served: Any) -> None:
     answer = await served.request("GET", "/?compress=1", [("Accept-Encoding", "gzip"), ("Range", "bytes=2-4")])
     assert (answer.status, answer.body) == (206, b"234")
     assert "Content-Encoding" not in answer.headers
+    assert answer.headers["Vary"] == "Accept-Encoding"
 
 
 async def test_headers_of_ones_own(serve: Any, path: Path) -> None:

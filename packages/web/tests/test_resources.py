@@ -101,3 +101,8 @@ def test_no_value_makes_a_url_of_another_host(value: str) -> None:
     url = resource.url_for(page=value)
     assert str(url) == "/evil.example"
     assert URL("https://ours.example/").join(url).host == "ours.example"
+
+
+def test_a_value_that_no_url_can_say_is_refused() -> None:
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        web.DynamicResource("/files/{name}").url_for(name="half\udcff")

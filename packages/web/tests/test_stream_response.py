@@ -46,6 +46,25 @@ async def test_writing_piece_by_piece(serve: Any) -> None:
 
 
 @pytest.mark.parity("S28")
+async def test_the_head_does_not_wait_for_a_handler_that_waits(serve: Any) -> None:
+    head_came = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await head_came.wait()
+        await response.write(b"body")
+        return response
+
+    peer = await (await serve(handler)).connect()
+    await peer.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert (await peer.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+    head_came.set()
+    assert await peer.reader.readuntil(b"0\r\n\r\n") == b"4\r\nbody\r\n0\r\n\r\n"
+
+
+@pytest.mark.parity("S28")
 async def test_nothing_changes_after_prepare(serve: Any) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"X-A": "1"})

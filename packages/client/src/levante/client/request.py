@@ -29,6 +29,7 @@ BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 BODILESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "CONNECT"})
 # The types that FormData takes as a collection of fields.
 FORM_TYPES = (list, tuple, Mapping)
+CONTINUE = "100-continue"
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -162,7 +163,7 @@ class ClientRequest:
         self.skip_auto_headers = skip_auto_headers
         self.chunked = chunked
         self.compress = compress
-        self.expect100 = expect100
+        self.expect100 = _take_expectation(headers) or expect100
         self.ssl = ssl
         self.server_hostname = server_hostname
         self.timeout = timeout
@@ -378,3 +379,12 @@ def automatic_headers(
         if name not in headers and name not in skip:
             complete[name] = value
     return complete
+
+
+def _take_expectation(headers: CIMultiDict[str]) -> bool:
+    """Whether the caller asks for 100 (Continue) by a field, which is taken away: it is written with the head, and only
+    where there is content to wait with (RFC 9110 section 10.1.1)."""
+    said = headers.get(hdrs.EXPECT, "").strip(" \t").lower() == CONTINUE
+    if said:
+        headers.popall(hdrs.EXPECT)
+    return said

@@ -92,10 +92,12 @@ class Compression:
         """Choose by the headers that were `asked` with, and set those of the response accordingly; `identity` changes
         nothing but Vary. A body that is coded already, or a part of one (Content-Range), is left alone.
         """
-        if "Content-Encoding" in headers or "Content-Range" in headers:
+        if "Content-Encoding" in headers:
             return ContentCoding.identity
         if self.force is None:
-            vary_by_coding(headers)
+            vary_by_coding(headers)  # of a part as well: the whole would vary (RFC 9110 section 15.3.7)
+        if "Content-Range" in headers:
+            return ContentCoding.identity
         accepts = asked.getall("Accept-Encoding", ())
         coding = self.choose(", ".join(accepts) if accepts else None)
         if coding is ContentCoding.identity:

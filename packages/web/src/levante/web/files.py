@@ -150,6 +150,8 @@ class FileResponse(StreamResponse):
         body = interval(0, opened.size)
         if self._status == 200 and request.method == "GET" and "Range" in request.headers:
             body = self._range(request, opened, body)
+        if self._compression and self._compression.force is None:
+            vary_by_coding(self.headers)
         if not self._compression or self._status != 200:
             self._compression = None
             self.content_length = body.length

@@ -3,6 +3,8 @@ cookies may be changed), prepared (the head is on its way: changing it is an err
 response belongs to the one request that prepared it.
 """
 
+import asyncio
+import contextlib
 import datetime
 import math
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 from multidict import CIMultiDict
 
 from levante.http.dates import format_date, parse_date
+from levante.http.errors import PeerDisconnected
 from levante.http.exchange import Exchange
 from levante.http.hdrs import SERVER
 from levante.http.mediatypes import parse_media_type
@@ -269,13 +272,15 @@ class StreamResponse(TrailersMixin, CookieMixin):
         return 0 if self._exchange is None else self._exchange.bytes_sent
 
     async def prepare(self, request: "BaseRequest") -> "AbstractStreamWriter | None":
-        """Send the head. The writer of the body, None when the response is already complete.
+        """Send the head, together with what the handler writes at once. The writer of the body, None when the response
+        is already complete.
 
         Raises RuntimeError when the response was used for another request; LocalProtocolError when a header cannot be
         sent.
         """
         if self._claim(request):
             await self._start(request)
+            asyncio.get_running_loop().call_soon(self._send_held_head)
         if self._finished:
             return None
         writer = request.writer
@@ -297,6 +302,12 @@ class StreamResponse(TrailersMixin, CookieMixin):
             self._add_defaults(request)
             await request.prepare_hook(self)
         await self._begin(request)
+
+    def _send_held_head(self) -> None:
+        """The head waits for the first piece of the body, but not for a handler that waits for something else."""
+        if self._exchange is not None and not self._finished:
+            with contextlib.suppress(PeerDisconnected):  # which the handler gets to know when it writes
+                self._exchange.flush_head()
 
     def show_added_fields(self, request: "BaseRequest") -> None:
         """Have in `headers` what is added to every head below, Date and Server: receivers of `on_response_prepare` look

@@ -46,6 +46,10 @@ some 250 KiB for each; a handler can still `enable_compression()`.
 DIGESTS = ("Content-Digest", "Content-MD5", "Digest", "Repr-Digest")
 """Headers with a checksum of the bytes as they are (RFC 9530)."""
 
+STANDING_FOR_THE_WHOLE = frozenset({206, 304})
+"""Of what is left out here, these vary as the whole response does that they stand for (RFC 9110, sections 15.3.7 and
+15.4.5)."""
+
 Skip = Callable[[Request, "StreamResponse"], bool]
 
 
@@ -80,8 +84,8 @@ def compress_middleware(
 
     async def compress(request: Request, handler: "Handler") -> "StreamResponse":
         def decide(response: "StreamResponse") -> None:
-            if response.status == 304:
-                vary_by_coding(response.headers)  # as the response would that it stands for (RFC 9110 15.4.5)
+            if response.status in STANDING_FOR_THE_WHOLE:
+                vary_by_coding(response.headers)
             elif wants(request, response):
                 length = response.content_length
                 if length is None or length >= minimum_size or _refuses_plain(request):

@@ -28,7 +28,9 @@ class PathPattern(NamedTuple):
 
 
 def quote_value(value: str) -> str:
-    """Percent-encode a value that goes into a path; a `/` in it stays, a `%` does not."""
+    """Percent-encode a value that goes into a path; a `/` in it stays, a `%` does not. Raises ValueError for half of a
+    surrogate pair, as in the name of a file whose bytes are no UTF-8: no URL can say it."""
+    value.encode()  # raises UnicodeEncodeError, a ValueError; yarl would leave the character out
     return URL.build(path=value).raw_path
 
 
