@@ -20,7 +20,7 @@ from .response import ClientResponse
 from .session import ClientSession
 from .textlines import MAX_LINE_SIZE
 from .timeouts import ClientTimeout
-from .waits import SURE_SHARE, Backoff, asked_delay, is_temporary, said
+from .waits import SURE_SHARE, Backoff, asked_delay, check_attempts, is_temporary, said
 
 _logger = logging.getLogger("levante.client")
 
@@ -67,13 +67,11 @@ class EventSource(AsyncIterator[ServerSentEvent]):
         max_event_size: int = MAX_EVENT_SIZE,
         **options: Any,  # the keywords of ClientSession.get, each of its own type
     ) -> None:
-        if max_attempts is not None and max_attempts < 1:
-            raise ValueError(f"got max_attempts={max_attempts!r}; expected at least 1, or None for no limit")
         self._session = session
         self._url = URL(url)
         self._backoff = backoff
         self._retry = retry
-        self._max_attempts = max_attempts
+        self._max_attempts = check_attempts(max_attempts)
         self._max_line_size = max_line_size
         self._headers: Mapping[str, str] = dict(options.pop("headers", None) or {})
         self._options = {"timeout": STREAM_TIMEOUT, **options}

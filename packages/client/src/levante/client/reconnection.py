@@ -16,7 +16,7 @@ from typing import Any, Self
 from yarl import URL
 
 from .session import ClientSession
-from .waits import SURE_SHARE, Backoff, asked_delay, is_temporary, said
+from .waits import SURE_SHARE, Backoff, asked_delay, check_attempts, is_temporary, said
 from .websocket import ClientWebSocketResponse
 
 __all__ = ["Reconnecting", "reconnecting"]
@@ -44,13 +44,11 @@ class Reconnecting(AsyncIterator[ClientWebSocketResponse]):
         open_timeout: float | None,
         options: dict[str, Any],  # the keywords of ws_connect, each of its own type
     ) -> None:
-        if max_attempts is not None and max_attempts < 1:
-            raise ValueError(f"got max_attempts={max_attempts!r}; expected at least 1, or None for no limit")
         self._session = session
         self._url = URL(url)
         self._backoff = backoff
         self._retry = retry
-        self._max_attempts = max_attempts
+        self._max_attempts = check_attempts(max_attempts)
         self._open_timeout = open_timeout
         self._options = options
         self._current: ClientWebSocketResponse | None = None

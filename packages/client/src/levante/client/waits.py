@@ -21,6 +21,7 @@ __all__ = [
     "Backoff",
     "Wait",
     "asked_delay",
+    "check_attempts",
     "fibonacci_waits",
     "is_temporary",
     "listed_waits",
@@ -130,3 +131,10 @@ def said(error: Exception) -> str:
     """The error for the log; one that holds the request would tell its query and its credentials."""
     what = f"status {error.status}" if isinstance(error, ClientResponseError) else str(error)
     return f"{type(error).__name__}: {what}"
+
+
+def check_attempts(count: int | None) -> int | None:
+    """`count` as the number of attempts that somebody asks for: ValueError unless it is positive, or None."""
+    if count is not None and count < 1:
+        raise ValueError(f"got max_attempts={count!r}; expected at least 1, or None for no limit")
+    return count
