@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import errno
 import hashlib
 import os
 import socket
@@ -310,3 +311,27 @@ async def test_a_coding_that_a_middleware_chose_wins_over_what_was_read_ahead(se
     assert (await served.get("/static/a%20b.txt", Accept_Encoding="gzip")).body == b"zipped"
     answer = await served.get("/static/a%20b.txt?own=1", Accept_Encoding="gzip")
     assert (answer.body, answer.headers["Content-Encoding"]) == (b"a b", "x-own")
+
+
+@pytest.mark.hardening("X7")
+@pytest.mark.parametrize("options", [{}, {"index": "page.html"}, {"fallback": "sub/page.html"}])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(errno.EMFILE, 500), (errno.ENOMEM, 500), (errno.EIO, 500), (errno.ENAMETOOLONG, 404), (errno.EACCES, 403)],
+)
+async def test_what_the_system_cannot_tell_is_not_absent(
+    serve: Any, root: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int, options: dict[str, Any]
+) -> None:
+    served = await serving(serve, root, **options)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Waiting, "look", fail)
+    monkeypatch.setattr(Waiting, "look_behind", fail)
+    monkeypatch.setattr(AtOnce, "look", lambda *_: would_wait())
+    assert (await served.get("/static/a%20b.txt")).status == status
+
+
+def would_wait() -> None:
+    raise WouldWait

@@ -4,6 +4,7 @@ about the system outside.
 """
 
 import asyncio
+import errno
 import html
 import os
 import re
@@ -38,6 +39,9 @@ PUBLIC_DOT = ".well-known"
 not.
 """
 
+ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL))
+"""What the system says of a path where no file is, or can be: EINVAL is Windows' word for a name of forbidden characters.
+"""
 
 _INDEX = """<html>
 <head><title>{title}</title></head>
@@ -211,6 +215,7 @@ class StaticResource(PrefixResource):
         except PermissionError as exc:
             raise HTTPForbidden from exc
         except OSError as exc:
+            _check_absent(exc)
             raise HTTPNotFound from exc
         if seen is None or stat.S_ISLNK(seen.st_mode):
             raise HTTPNotFound
@@ -259,7 +264,10 @@ class StaticResource(PrefixResource):
         try:
             path = self._locate(filename, access)
             seen = access.look_behind(path)
-        except (HTTPNotFound, OSError):
+        except (HTTPNotFound, PermissionError):
+            return "", None
+        except OSError as exc:
+            _check_absent(exc)
             return "", None
         return path, seen if seen is not None and stat.S_ISREG(seen.st_mode) else None
 
@@ -277,6 +285,7 @@ class StaticResource(PrefixResource):
         try:
             path = access.resolve(self._root_below + filename)
         except OSError as exc:
+            _check_absent(exc)
             raise HTTPNotFound from exc
         if not self._leaves_sandbox and path != self._root and not path.startswith(self._root_below):
             raise HTTPNotFound
@@ -311,6 +320,13 @@ def _wants_page(request: "Request") -> bool:
     """Whether a browser goes there: only then it names the type; scripts and pictures ask for anything."""
     preferences = parse_preferences(", ".join(request.headers.getall("Accept", ())))
     return any(each.value == "text/html" and each.weight > 0 for each in preferences)
+
+
+def _check_absent(error: OSError) -> None:
+    """Raise `error` unless it says that there is no such file: what the system cannot tell now, for want of descriptors
+    or memory or with a broken disk, is nothing that a client or a cache may take for an answer."""
+    if error.errno not in ABSENT:
+        raise error
 
 
 def _is_text(name: str) -> bool:
