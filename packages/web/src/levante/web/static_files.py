@@ -40,7 +40,7 @@ not.
 """
 
 ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL))
-"""What the system says of a path where no file is, or can be: EINVAL is Windows' word for a name of forbidden characters.
+"""What the system says of a path where no file is, or can be: EINVAL is the word of Windows for forbidden characters.
 """
 
 _INDEX = """<html>
