@@ -1,5 +1,6 @@
 """Whoever may write below a static folder swaps what was found for a link to the outside before it is opened."""
 
+import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from levante.web.file_access import AtOnce, Waiting
 
 pytestmark = [pytest.mark.hardening("S21"), pytest.mark.usefixtures("way")]
 
-ENOUGH = 150
+ENOUGH = 300
 """Answers of each kind: that from inside, and a refusal."""
 
 
@@ -35,16 +36,20 @@ async def serving(serve: Any, root: Path) -> Any:
 
 @pytest.fixture
 def swapping(root: Path) -> Iterator[threading.Event]:
-    """A thread in which a folder becomes a link to the outside, and a folder again, until the event is set."""
-    done = threading.Event()
+    """A thread in which a folder becomes a link to the outside, and a folder again, until the event is set: each for a
+    moment, most of them shorter than a request takes, so that there are answers of both kinds.
+    """
+    done, chance = threading.Event(), random.Random(7)
     folder, aside, link = root / "sub", root.parent / "aside", root.parent / "to-out"
 
     def swap() -> None:
         while not done.is_set():
             folder.rename(aside)
             link.rename(folder)
+            done.wait(chance.random() / 1000)
             folder.rename(link)
             aside.rename(folder)
+            done.wait(chance.random() / 1000)
 
     thread = threading.Thread(target=swap)
     thread.start()
