@@ -28,6 +28,10 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {LOOP: loop_factory()}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def pytest_report_header() -> str:
     form = "plain" if os.environ.get("LEVANTE_PURE") else "compiled where built"
     return f"levante: {form}, event loop {LOOP}"

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from processes import PATIENCE, curl, free_port, tool, wait_until
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOT_A_NEWCOMERS = ("LEVANTE_", "MAKE", "MFLAGS", "TEST_", "VIRTUAL_ENV")
 SECOND_SERVICE_SECONDS = 30  # what the second one may take, tests included; loose only against a machine that is busy

@@ -16,6 +16,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from processes import DEVTOOLS, PATIENCE, DevServer, Service, curl, wait_until
 
+pytestmark = pytest.mark.slow
+
 RELOAD_SECONDS = 1.5  # what the development server promises between a save and the new text
 ITEM = {"name": "Lamp", "description": "A warm one", "price": "19.90", "in_stock": True}
 

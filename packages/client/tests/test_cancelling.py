@@ -25,6 +25,8 @@ from levante.client import (
 )
 from levante.http.deadlines import within
 
+pytestmark = pytest.mark.slow
+
 # Awaits of a request that are looked at; none of those here has as many.
 MOST_POINTS = 200
 

@@ -17,6 +17,8 @@ import trustme
 from levante.client import ClientSession, TCPConnector
 from levante.http import AcceptedConnection, Exchange, Limits
 
+pytestmark = pytest.mark.slow
+
 CROWD = 1000
 PLACES = 20
 # How far a request may be from its turn: a few rounds of all places, for a TLS handshake may take longer than the

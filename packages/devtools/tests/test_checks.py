@@ -15,6 +15,8 @@ from levante.devtools.facts import CannotTell, Facts
 from levante.devtools.generate import write_environment
 from levante.devtools.migrations import upgrade_database
 
+pytestmark = pytest.mark.slow
+
 STOREFRONT = Path(__file__).resolve().parents[3] / "services" / "storefront"
 PLAIN_URL = "DATABASE_URL=sqlite+aiosqlite:///var/storefront.db"
 CLOSED_URL = "DATABASE_URL=postgresql+asyncpg://nobody@127.0.0.1:1/nothing"

@@ -13,6 +13,8 @@ from levante.devtools.generate import add_group, new_command, new_service
 from levante.devtools.migrations import ToolFailed, run_tool
 from levante.devtools.names import ServiceName
 
+pytestmark = pytest.mark.slow
+
 EVERY_TYPE = (
     "title:str",
     "notes:text",

@@ -22,7 +22,10 @@ from levante.devtools import runserver
 from levante.devtools.launch import Launcher
 from levante.devtools.ports import bind
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="drives processes by POSIX signals")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="drives processes by POSIX signals"),
+]
 
 # An upper bound for a loaded machine; every wait ends as soon as what it waits for is there.
 PATIENCE = 30.0

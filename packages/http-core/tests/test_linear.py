@@ -26,6 +26,8 @@ import levante.http
 from levante.http import Exchange, Limits, MultipartDecoder, StreamReader
 from levante.http.limits import MAX_UNPARSED
 
+pytestmark = pytest.mark.slow
+
 # What is linear doubles; a tenth more is for sizes with another number of digits, and for blocks that grow in steps.
 DOUBLE = 2.2
 

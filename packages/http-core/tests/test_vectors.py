@@ -25,7 +25,10 @@ FORMS = [
 REQUESTS = load_cases("requests")
 Start = Callable[..., Any]
 
-pytestmark = pytest.mark.parity("S61", "V3", "V4", "V5", "V6", "V10", "V15", "V16", "V18", "V25", "V34", "V42", "V2")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.parity("S61", "V3", "V4", "V5", "V6", "V10", "V15", "V16", "V18", "V25", "V34", "V42", "V2"),
+]
 
 
 def _rows(cases: list[Any]) -> list[Any]:

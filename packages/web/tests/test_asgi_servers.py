@@ -20,7 +20,11 @@ from h2.events import DataReceived, InformationalResponseReceived, ResponseRecei
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-pytestmark = [pytest.mark.parity("U3"), pytest.mark.skipif(os.name != "posix", reason="signals end the servers")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.parity("U3"),
+    pytest.mark.skipif(os.name != "posix", reason="signals end the servers"),
+]
 
 HERE = Path(__file__).parent
 PATIENCE = 20.0

@@ -17,6 +17,8 @@ from levante import web
 from levante.web.access_log import ACCESS_LOG_FORMAT
 from levante.web.worker import GunicornUVLoopWebWorker, GunicornWebWorker, access_log_format
 
+pytestmark = pytest.mark.slow
+
 APPLICATION = """
 import asyncio, logging, os, sys, time
 from levante import web

@@ -17,6 +17,8 @@ from levante.http.limits import ServerTimeouts
 from levante.web import middlewares, request_limit, running, sampled_log, server
 from levante.web.middlewares.timeouts import HANDLER_TIMEOUT
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 0.6
 MOMENTS = {"at": 0.5 * LIMIT, "above": 1.5 * LIMIT, "far": 10 * LIMIT}
 DRIP = 0.05

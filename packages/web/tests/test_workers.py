@@ -17,6 +17,8 @@ import trustme
 from processes import free_port, wait_until
 from servers import ENVIRONMENT, Connection, Load, Program, get, is_running
 
+pytestmark = pytest.mark.slow
+
 APPLICATION = """
 import asyncio, logging, os, time
 from levante import web

@@ -14,6 +14,8 @@ from levante.ws import Rooms
 from levante.ws.backplanes import presence
 from levante.ws.backplanes.redis import RedisBackplane
 
+pytestmark = pytest.mark.slow
+
 NO_WAIT = 0.25  # seconds that nobody may wait longer than, whatever Redis does
 
 
