@@ -151,8 +151,8 @@ async def test_nobody_waits_for_a_redis_that_hangs(server: RedisServer, loopback
         try:
             assert presence.PRESENCE_ANSWER < NO_WAIT
             asking = asyncio.gather(*(one.presence("a") for _ in range(50)))
-            # A clock on the same loop, which a busy machine holds up as well: where both are due at once, who asked needs
-            # some turns of the loop more.
+            # By the clock of the same loop, which a busy machine holds up as well: where both are due, who asked needs
+            # some more turns of it.
             await asyncio.sleep(2 * presence.PRESENCE_ANSWER)
             for _ in range(TURNS):
                 await asyncio.sleep(0)
