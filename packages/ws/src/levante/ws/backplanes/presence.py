@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError, ResponseError
 
+from levante.http.insistence import insistent_timeout
 from levante.ws.limits import PRESENCE_ANSWER, PRESENCE_LIFE, PRESENCE_PAUSE, PRESENCE_REFRESH
 
 from .cancellation import is_cancelled
@@ -93,7 +94,7 @@ class Presence:
         if client is None:
             return 0
         try:
-            async with asyncio.timeout(PRESENCE_ANSWER), self._asking:
+            async with insistent_timeout(PRESENCE_ANSWER), self._asking:
                 others = await self._others(client)
                 async with client.pipeline(transaction=False) as pipeline:
                     for name in others:
