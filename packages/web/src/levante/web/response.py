@@ -66,7 +66,7 @@ class Response(StreamResponse):
             raise ValueError("body and text are both given; a response has one body")
         if text is not None and headers is None and content_type is None and charset is None:
             self._initial = TEXT_FIELDS
-            self._body = _encoded(text, DEFAULT_CHARSET)
+            self._body = text.encode() if type(text) is str else _encoded(text, DEFAULT_CHARSET)
             return
         self._choose_type(content_type, charset, is_text=text is not None)
         if text is not None:
